@@ -1,0 +1,180 @@
+// Generated from protocols/table.ts by `npm run generate`. Do not edit.
+
+export const STATUS_OK: i32 = 0;
+
+/** A frame ended before its header and CRC; the line dropped bytes. */
+export const FRAME_SHORT: i32 = 100;
+/** A frame is not valid COBS; the line corrupted or dropped bytes. */
+export const FRAME_COBS: i32 = 101;
+/** A frame's CRC-32 does not match; the line corrupted bytes. */
+export const FRAME_CRC: i32 = 102;
+/** A frame is longer than the protocol allows; the sender speaks something else. */
+export const FRAME_OVERSIZE: i32 = 103;
+/** A frame has an unknown version or type; update the older side. */
+export const FRAME_TYPE: i32 = 104;
+/** A message ends inside an item. */
+export const CBOR_TRUNCATED: i32 = 110;
+/** A number or length is not in its shortest form; the sender's codec is not deterministic. */
+export const CBOR_NONCANONICAL: i32 = 111;
+/** A field has another type than the schema says. */
+export const CBOR_TYPE: i32 = 112;
+/** A number, text or list is beyond the field's bound. */
+export const CBOR_RANGE: i32 = 113;
+/** A map's keys are not in ascending order, or one stands twice. */
+export const CBOR_KEY_ORDER: i32 = 114;
+/** A text is not valid UTF-8. */
+export const CBOR_UTF8: i32 = 115;
+/** A message nests deeper than the protocol allows. */
+export const CBOR_DEPTH: i32 = 116;
+/** Bytes follow the end of a message. */
+export const CBOR_TRAILING: i32 = 117;
+/** A message has more items than the reader has room for. */
+export const CBOR_TOKENS: i32 = 118;
+/** A message is longer than MESSAGE_BYTES_MAX. */
+export const MESSAGE_OVERSIZE: i32 = 120;
+/** A message has a kind this side does not know; update the older side. */
+export const MESSAGE_KIND: i32 = 121;
+/** A message lacks a field that its kind requires. */
+export const MESSAGE_FIELD: i32 = 122;
+/** The output buffer is too small for the message. */
+export const MESSAGE_SPACE: i32 = 123;
+/** The device speaks another major version of the protocol; update the older side. */
+export const PROTOCOL_VERSION: i32 = 130;
+/** The app used something that its manifest does not declare. */
+export const CAPABILITY_DENIED: i32 = 200;
+/** The app passed memory outside its arena. */
+export const ARENA_RANGE: i32 = 201;
+/** A fixed pool (timers, metrics, commands, shadow keys) is full. */
+export const POOL_FULL: i32 = 202;
+/** An argument is outside its range. */
+export const ARGUMENT: i32 = 203;
+/** This call is allowed only inside setup(). */
+export const SETUP_ONLY: i32 = 204;
+/** The ring of unacknowledged messages was full; its oldest were dropped. */
+export const RING_OVERFLOW: i32 = 205;
+/** The app trapped; it was restarted. */
+export const APP_TRAP: i32 = 206;
+/** The device has no command of that name. */
+export const COMMAND_UNKNOWN: i32 = 207;
+/** The device's command handler reported a failure. */
+export const COMMAND_FAILED: i32 = 208;
+/** The board has no such pin, or not in that mode. */
+export const PIN_INVALID: i32 = 209;
+/** A reading did not fit the batch; send the batch first. */
+export const BATCH_FULL: i32 = 210;
+/** The device lost power; readings not acknowledged before are gone. */
+export const POWER_CUT: i32 = 211;
+/** The link is down; messages wait in the ring. */
+export const LINK_DOWN: i32 = 212;
+/** The flash journal could not be read or written. */
+export const JOURNAL_FAILED: i32 = 213;
+/** A sensor reading is outside its plausible range. */
+export const SENSOR_RANGE: i32 = 214;
+/** A message came before its device's hello; hello was asked for. */
+export const SESSION_UNKNOWN: i32 = 300;
+/** A message came before one that precedes it; a resend was asked for. */
+export const SEQUENCE_GAP: i32 = 301;
+/** A drop record covers messages that are already stored. */
+export const DROP_OVERLAP: i32 = 302;
+/** A message belongs to a boot that is over. */
+export const BOOT_STALE: i32 = 303;
+/** A device id must match [a-z0-9][a-z0-9-]{0,30} and not be `bridge`. */
+export const DEVICE_ID_INVALID: i32 = 304;
+/** No device of that id has said hello to this gateway. */
+export const DEVICE_UNKNOWN: i32 = 305;
+/** A client wrote to a topic that belongs to another device. */
+export const TOPIC_FOREIGN: i32 = 306;
+/** A topic does not follow tardi/<site>/<device>/<channel>. */
+export const TOPIC_INVALID: i32 = 307;
+/** A bounded queue is full; the sender will repeat. */
+export const QUEUE_FULL: i32 = 308;
+/** The device did not answer a command in time. */
+export const COMMAND_TIMEOUT: i32 = 309;
+/** The device answered a command with an error. */
+export const COMMAND_REJECTED: i32 = 310;
+/** A shadow value must be a boolean, a finite number or a short text. */
+export const SHADOW_INVALID: i32 = 311;
+/** The shadow changed meanwhile; read it and try again. */
+export const SHADOW_VERSION: i32 = 312;
+/** A request does not match its schema. */
+export const REQUEST_INVALID: i32 = 313;
+/** No such request. */
+export const REQUEST_UNKNOWN: i32 = 314;
+/** A device lost power with readings unacknowledged; the range is recorded. */
+export const POSSIBLE_GAP: i32 = 315;
+/** The gateway holds as many devices as its limit allows. */
+export const DEVICE_LIMIT: i32 = 316;
+/** The downstream broker is not taking messages; they wait in the log. */
+export const FORWARD_BLOCKED: i32 = 317;
+/** A payload is longer than its channel allows. */
+export const PAYLOAD_OVERSIZE: i32 = 318;
+/** The segment log is damaged below the synced offset; restore a backup. */
+export const LOG_CORRUPT: i32 = 400;
+/** An unsynced tail was cut at the last start; nothing acknowledged was in it. */
+export const LOG_TORN_TAIL: i32 = 401;
+/** Another process holds this data folder; stop it or choose another folder. */
+export const LOG_LOCKED: i32 = 402;
+/** The disk is full; acknowledgements stop until there is room. Free space. */
+export const DISK_FULL: i32 = 403;
+/** A sync failed; what was written may be lost. The process ends. */
+export const DISK_SYNC: i32 = 404;
+/** A read or write of the disk failed. */
+export const DISK_IO: i32 = 405;
+/** The data folder was written by another format version; upgrade or restore. */
+export const FORMAT_VERSION: i32 = 406;
+/** The state store is unreadable; it is rebuilt from the log. */
+export const STATE_CORRUPT: i32 = 407;
+/** A record is larger than a segment allows. */
+export const RECORD_OVERSIZE: i32 = 408;
+/** The backup file is damaged or not a backup. */
+export const BACKUP_INVALID: i32 = 409;
+/** The configuration does not match its schema. */
+export const CONFIG_INVALID: i32 = 500;
+/** Another process listens on this port; stop it or choose another port. */
+export const PORT_IN_USE: i32 = 501;
+/** Listening beyond loopback needs authentication to be configured. */
+export const AUTH_REQUIRED: i32 = 502;
+/** The MQTT broker cannot be reached; it is tried again. */
+export const BROKER_UNREACHABLE: i32 = 503;
+/** The request carries no valid token. */
+export const UNAUTHORIZED: i32 = 504;
+/** No such thing. */
+export const NOT_FOUND: i32 = 505;
+/** A file cannot be read. */
+export const FILE_UNREADABLE: i32 = 506;
+/** An optional package is needed for this; install it. */
+export const DEPENDENCY_MISSING: i32 = 507;
+/** A bug of ours; please report it with the log. */
+export const INTERNAL: i32 = 508;
+/** The reliability core trapped; it was instantiated again. */
+export const CORE_TRAP: i32 = 509;
+/** No gateway answers at this address; start one or name another. */
+export const GATEWAY_UNREACHABLE: i32 = 510;
+/** The compiler refused the app; its messages say where. */
+export const BUILD_FAILED: i32 = 600;
+/** A function uses a variable of the function around it; make that variable a top-level `let`. */
+export const BUILD_CLOSURE: i32 = 601;
+/** A callback reaches the allocator; create objects in setup() and reuse them. */
+export const BUILD_ALLOCATION: i32 = 602;
+/** An import cannot be found on a device. */
+export const BUILD_IMPORT: i32 = 603;
+/** A type does not exist in AssemblyScript. */
+export const BUILD_TYPE: i32 = 604;
+/** The app calls something that its manifest does not declare. */
+export const BUILD_CAPABILITY: i32 = 605;
+/** No such board. */
+export const BUILD_BOARD: i32 = 606;
+/** The app does not fit the board. */
+export const BUILD_SIZE: i32 = 607;
+/** The app's manifest is missing or wrong. */
+export const BUILD_MANIFEST: i32 = 608;
+/** The circuit breaker is open; the call was not made. */
+export const BREAKER_OPEN: i32 = 700;
+/** Every attempt failed. */
+export const RETRIES_EXHAUSTED: i32 = 701;
+/** The rate limit is used up; retry after the time given. */
+export const RATE_LIMITED: i32 = 702;
+/** The call did not finish in time. */
+export const TIMED_OUT: i32 = 703;
+/** A remote clock is further ahead than the drift bound; its stamp was refused. */
+export const CLOCK_DRIFT: i32 = 704;

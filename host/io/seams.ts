@@ -1,0 +1,112 @@
+/**
+ * The four seams: everything that can fail or differ between two runs stands behind one of these interfaces. The real ones
+ * live beside this file, the simulated ones in host/world. Rooms that a world runs (store, gateway, observe) take them by
+ * constructor, so one seed replays a run.
+ */
+
+/** Ends a subscription, a timer or a listener. Calling it twice does nothing. */
+export type Dispose = () => void;
+
+export interface Clock {
+  /** Milliseconds since an arbitrary origin; never goes back. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970; may jump. */
+  wallMs(): number;
+  /** Calls once after `delayMs`. The real clock's alarms do not keep the process alive when `background` is set. */
+  alarm(delayMs: number, call: () => void, options?: { readonly background?: boolean }): Dispose;
+}
+
+export interface Random {
+  /** Uniform in [0, 2^32). */
+  u32(): number;
+  /** Uniform in [0, 1). */
+  unit(): number;
+  /** Unguessable when real; from the seed when simulated. */
+  bytes(length: number): Uint8Array<ArrayBuffer>;
+}
+
+export interface ByteStream {
+  /** Queues bytes; false when the queue is above its bound and the caller should wait for onDrain. */
+  write(bytes: Uint8Array): boolean;
+  onData(listener: (bytes: Uint8Array) => void): Dispose;
+  onDrain(listener: () => void): Dispose;
+  /** Called once, with the error that ended the stream, if one did. */
+  onClose(listener: (error?: Error) => void): Dispose;
+  close(): void;
+}
+
+export interface Network {
+  connect(address: { readonly host: string; readonly port: number }): Promise<ByteStream>;
+  /** Port 0 takes a free one. Rejects with PORT_IN_USE. */
+  listen(
+    address: { readonly host: string; readonly port: number },
+    onConnection: (stream: ByteStream) => void,
+  ): Promise<{ readonly port: number; close(): Promise<void> }>;
+}
+
+/** A random-access file. Paths are relative to the disk's root, with forward slashes. */
+export interface DiskFile {
+  sizeBytes(): number;
+  /** Reads what is there; shorter than asked at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Into the page cache; durable only after sync(). Throws DISK_FULL or DISK_IO. */
+  write(offset: number, bytes: Uint8Array): void;
+  /** fdatasync. Rejects with DISK_SYNC, after which nothing written since the last good sync may be trusted. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  /** Opens for reading and writing. Without `create`, a missing file rejects with NOT_FOUND. */
+  open(path: string, options?: { readonly create?: boolean }): Promise<DiskFile>;
+  /** Names in a folder, sorted; an absent folder has none. */
+  list(folder: string): Promise<readonly string[]>;
+  makeFolder(folder: string): Promise<void>;
+  /** Makes creations, renames and removals in the folder durable. */
+  syncFolder(folder: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Held until release or the process's end. Rejects with LOG_LOCKED. */
+  lock(path: string): Promise<{ release(): Promise<void> }>;
+}
+
+export interface Meter {
+  /** Adds to a counter. Labels must come from small fixed sets. */
+  count(name: string, labels?: Readonly<Record<string, string>>, by?: number): void;
+  gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void;
+  /** Records a duration in milliseconds. */
+  duration(name: string, ms: number, labels?: Readonly<Record<string, string>>): void;
+}
+
+export interface Logger {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A publish as the gateway sees it. `clientId` is known on the embedded broker only. */
+export interface Delivery {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly retain: boolean;
+  readonly clientId?: string;
+}
+
+/**
+ * The gateway's view of an MQTT broker: the embedded one in the same process, an external one through a client, or the
+ * simulated one.
+ */
+export interface Broker {
+  publish(
+    topic: string,
+    payload: Uint8Array | string,
+    options?: { readonly retain?: boolean; readonly qos?: 0 | 1 },
+  ): void;
+  /** MQTT filter with + and #. The handler must not throw. */
+  subscribe(filter: string, handler: (delivery: Delivery) => void): Promise<Dispose>;
+  /** Connection to the broker lost (up=false) or back (up=true); the embedded one is always up. */
+  onState(listener: (up: boolean) => void): Dispose;
+  /** Bytes or messages waiting inside are bounded; beyond the bound publish() drops QoS 0 and counts, never blocks. */
+  close(): Promise<void>;
+}
