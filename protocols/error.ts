@@ -2,7 +2,7 @@
  * The host's shape of an error: an `Error` with a stable code from the table, its severity and its context. Operational
  * errors are always of this class; anything else that is thrown is a bug.
  */
-import { ERRORS, type Category, type ErrorCode, type Recovery, type Severity } from "./table.ts";
+import { type Category, ERRORS, type ErrorCode, type Recovery, type Severity } from "./table.ts";
 
 export interface ErrorContext {
   readonly component?: string;

@@ -72,7 +72,15 @@ export const CATEGORIES = ["codec", "device", "gateway", "store", "host", "build
 export type Category = (typeof CATEGORIES)[number];
 
 /** What to do by default; the names are those of row 1.2 of the specification. */
-export const RECOVERIES = ["retry", "fallback", "restart", "isolate", "degrade", "escalate", "ignore"] as const;
+export const RECOVERIES = [
+  "retry",
+  "fallback",
+  "restart",
+  "isolate",
+  "degrade",
+  "escalate",
+  "ignore",
+] as const;
 export type Recovery = (typeof RECOVERIES)[number];
 
 export interface ErrorRow {
@@ -142,7 +150,10 @@ export const ERRORS = {
   FRAME_OVERSIZE: codec(103, "A frame is longer than the protocol allows; the sender speaks something else."),
   FRAME_TYPE: codec(104, "A frame has an unknown version or type; update the older side."),
   CBOR_TRUNCATED: codec(110, "A message ends inside an item."),
-  CBOR_NONCANONICAL: codec(111, "A number or length is not in its shortest form; the sender's codec is not deterministic."),
+  CBOR_NONCANONICAL: codec(
+    111,
+    "A number or length is not in its shortest form; the sender's codec is not deterministic.",
+  ),
   CBOR_TYPE: codec(112, "A field has another type than the schema says."),
   CBOR_RANGE: codec(113, "A number, text or list is beyond the field's bound."),
   CBOR_KEY_ORDER: codec(114, "A map's keys are not in ascending order, or one stands twice."),
@@ -154,58 +165,161 @@ export const ERRORS = {
   MESSAGE_KIND: codec(121, "A message has a kind this side does not know; update the older side."),
   MESSAGE_FIELD: codec(122, "A message lacks a field that its kind requires."),
   MESSAGE_SPACE: codec(123, "The output buffer is too small for the message."),
-  PROTOCOL_VERSION: codec(130, "The device speaks another major version of the protocol; update the older side."),
+  PROTOCOL_VERSION: codec(
+    130,
+    "The device speaks another major version of the protocol; update the older side.",
+  ),
 
-  CAPABILITY_DENIED: device(200, "error", "escalate", "The app used something that its manifest does not declare."),
+  CAPABILITY_DENIED: device(
+    200,
+    "error",
+    "escalate",
+    "The app used something that its manifest does not declare.",
+  ),
   ARENA_RANGE: device(201, "error", "restart", "The app passed memory outside its arena."),
-  POOL_FULL: device(202, "error", "escalate", "A fixed pool (timers, metrics, commands, shadow keys) is full."),
+  POOL_FULL: device(
+    202,
+    "error",
+    "escalate",
+    "A fixed pool (timers, metrics, commands, shadow keys) is full.",
+  ),
   ARGUMENT: device(203, "error", "ignore", "An argument is outside its range."),
   SETUP_ONLY: device(204, "error", "escalate", "This call is allowed only inside setup()."),
-  RING_OVERFLOW: device(205, "warning", "degrade", "The ring of unacknowledged messages was full; its oldest were dropped."),
+  RING_OVERFLOW: device(
+    205,
+    "warning",
+    "degrade",
+    "The ring of unacknowledged messages was full; its oldest were dropped.",
+  ),
   APP_TRAP: device(206, "critical", "restart", "The app trapped; it was restarted."),
   COMMAND_UNKNOWN: device(207, "warning", "ignore", "The device has no command of that name."),
   COMMAND_FAILED: device(208, "warning", "ignore", "The device's command handler reported a failure."),
   PIN_INVALID: device(209, "error", "ignore", "The board has no such pin, or not in that mode."),
   BATCH_FULL: device(210, "warning", "ignore", "A reading did not fit the batch; send the batch first."),
-  POWER_CUT: device(211, "warning", "ignore", "The device lost power; readings not acknowledged before are gone."),
+  POWER_CUT: device(
+    211,
+    "warning",
+    "ignore",
+    "The device lost power; readings not acknowledged before are gone.",
+  ),
   LINK_DOWN: device(212, "info", "retry", "The link is down; messages wait in the ring."),
   JOURNAL_FAILED: device(213, "critical", "restart", "The flash journal could not be read or written."),
   SENSOR_RANGE: device(214, "warning", "ignore", "A sensor reading is outside its plausible range."),
 
-  SESSION_UNKNOWN: gateway(300, "info", "retry", "A message came before its device's hello; hello was asked for."),
-  SEQUENCE_GAP: gateway(301, "warning", "retry", "A message came before one that precedes it; a resend was asked for."),
+  SESSION_UNKNOWN: gateway(
+    300,
+    "info",
+    "retry",
+    "A message came before its device's hello; hello was asked for.",
+  ),
+  SEQUENCE_GAP: gateway(
+    301,
+    "warning",
+    "retry",
+    "A message came before one that precedes it; a resend was asked for.",
+  ),
   DROP_OVERLAP: gateway(302, "error", "ignore", "A drop record covers messages that are already stored."),
   BOOT_STALE: gateway(303, "warning", "ignore", "A message belongs to a boot that is over."),
-  DEVICE_ID_INVALID: gateway(304, "warning", "ignore", "A device id must match [a-z0-9][a-z0-9-]{0,30} and not be `bridge`."),
+  DEVICE_ID_INVALID: gateway(
+    304,
+    "warning",
+    "ignore",
+    "A device id must match [a-z0-9][a-z0-9-]{0,30} and not be `bridge`.",
+  ),
   DEVICE_UNKNOWN: gateway(305, "warning", "ignore", "No device of that id has said hello to this gateway."),
-  TOPIC_FOREIGN: gateway(306, "error", "isolate", "A client wrote to a topic that belongs to another device."),
-  TOPIC_INVALID: gateway(307, "warning", "ignore", "A topic does not follow tardi/<site>/<device>/<channel>."),
+  TOPIC_FOREIGN: gateway(
+    306,
+    "error",
+    "isolate",
+    "A client wrote to a topic that belongs to another device.",
+  ),
+  TOPIC_INVALID: gateway(
+    307,
+    "warning",
+    "ignore",
+    "A topic does not follow tardi/<site>/<device>/<channel>.",
+  ),
   QUEUE_FULL: gateway(308, "warning", "retry", "A bounded queue is full; the sender will repeat."),
   COMMAND_TIMEOUT: gateway(309, "warning", "retry", "The device did not answer a command in time."),
   COMMAND_REJECTED: gateway(310, "warning", "ignore", "The device answered a command with an error."),
-  SHADOW_INVALID: gateway(311, "warning", "ignore", "A shadow value must be a boolean, a finite number or a short text."),
+  SHADOW_INVALID: gateway(
+    311,
+    "warning",
+    "ignore",
+    "A shadow value must be a boolean, a finite number or a short text.",
+  ),
   SHADOW_VERSION: gateway(312, "warning", "retry", "The shadow changed meanwhile; read it and try again."),
   REQUEST_INVALID: gateway(313, "warning", "ignore", "A request does not match its schema."),
   REQUEST_UNKNOWN: gateway(314, "warning", "ignore", "No such request."),
-  POSSIBLE_GAP: gateway(315, "warning", "ignore", "A device lost power with readings unacknowledged; the range is recorded."),
+  POSSIBLE_GAP: gateway(
+    315,
+    "warning",
+    "ignore",
+    "A device lost power with readings unacknowledged; the range is recorded.",
+  ),
   DEVICE_LIMIT: gateway(316, "error", "isolate", "The gateway holds as many devices as its limit allows."),
-  FORWARD_BLOCKED: gateway(317, "warning", "retry", "The downstream broker is not taking messages; they wait in the log."),
+  FORWARD_BLOCKED: gateway(
+    317,
+    "warning",
+    "retry",
+    "The downstream broker is not taking messages; they wait in the log.",
+  ),
   PAYLOAD_OVERSIZE: gateway(318, "warning", "ignore", "A payload is longer than its channel allows."),
 
-  LOG_CORRUPT: store(400, "fatal", "escalate", "The segment log is damaged below the synced offset; restore a backup."),
-  LOG_TORN_TAIL: store(401, "warning", "ignore", "An unsynced tail was cut at the last start; nothing acknowledged was in it."),
-  LOG_LOCKED: store(402, "fatal", "escalate", "Another process holds this data folder; stop it or choose another folder."),
-  DISK_FULL: store(403, "critical", "degrade", "The disk is full; acknowledgements stop until there is room. Free space."),
+  LOG_CORRUPT: store(
+    400,
+    "fatal",
+    "escalate",
+    "The segment log is damaged below the synced offset; restore a backup.",
+  ),
+  LOG_TORN_TAIL: store(
+    401,
+    "warning",
+    "ignore",
+    "An unsynced tail was cut at the last start; nothing acknowledged was in it.",
+  ),
+  LOG_LOCKED: store(
+    402,
+    "fatal",
+    "escalate",
+    "Another process holds this data folder; stop it or choose another folder.",
+  ),
+  DISK_FULL: store(
+    403,
+    "critical",
+    "degrade",
+    "The disk is full; acknowledgements stop until there is room. Free space.",
+  ),
   DISK_SYNC: store(404, "fatal", "restart", "A sync failed; what was written may be lost. The process ends."),
   DISK_IO: store(405, "critical", "retry", "A read or write of the disk failed."),
-  FORMAT_VERSION: store(406, "fatal", "escalate", "The data folder was written by another format version; upgrade or restore."),
-  STATE_CORRUPT: store(407, "error", "fallback", "The state store is unreadable; it is rebuilt from the log."),
+  FORMAT_VERSION: store(
+    406,
+    "fatal",
+    "escalate",
+    "The data folder was written by another format version; upgrade or restore.",
+  ),
+  STATE_CORRUPT: store(
+    407,
+    "error",
+    "fallback",
+    "The state store is unreadable; it is rebuilt from the log.",
+  ),
   RECORD_OVERSIZE: store(408, "error", "ignore", "A record is larger than a segment allows."),
   BACKUP_INVALID: store(409, "error", "escalate", "The backup file is damaged or not a backup."),
 
   CONFIG_INVALID: host(500, "fatal", "escalate", "The configuration does not match its schema."),
-  PORT_IN_USE: host(501, "fatal", "escalate", "Another process listens on this port; stop it or choose another port."),
-  AUTH_REQUIRED: host(502, "fatal", "escalate", "Listening beyond loopback needs authentication to be configured."),
+  PORT_IN_USE: host(
+    501,
+    "fatal",
+    "escalate",
+    "Another process listens on this port; stop it or choose another port.",
+  ),
+  AUTH_REQUIRED: host(
+    502,
+    "fatal",
+    "escalate",
+    "Listening beyond loopback needs authentication to be configured.",
+  ),
   BROKER_UNREACHABLE: host(503, "error", "retry", "The MQTT broker cannot be reached; it is tried again."),
   UNAUTHORIZED: host(504, "warning", "ignore", "The request carries no valid token."),
   NOT_FOUND: host(505, "warning", "ignore", "No such thing."),
@@ -213,10 +327,18 @@ export const ERRORS = {
   DEPENDENCY_MISSING: host(507, "error", "escalate", "An optional package is needed for this; install it."),
   INTERNAL: host(508, "error", "escalate", "A bug of ours; please report it with the log."),
   CORE_TRAP: host(509, "critical", "restart", "The reliability core trapped; it was instantiated again."),
-  GATEWAY_UNREACHABLE: host(510, "error", "retry", "No gateway answers at this address; start one or name another."),
+  GATEWAY_UNREACHABLE: host(
+    510,
+    "error",
+    "retry",
+    "No gateway answers at this address; start one or name another.",
+  ),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
-  BUILD_CLOSURE: build(601, "A function uses a variable of the function around it; make that variable a top-level `let`."),
+  BUILD_CLOSURE: build(
+    601,
+    "A function uses a variable of the function around it; make that variable a top-level `let`.",
+  ),
   BUILD_ALLOCATION: build(602, "A callback reaches the allocator; create objects in setup() and reuse them."),
   BUILD_IMPORT: build(603, "An import cannot be found on a device."),
   BUILD_TYPE: build(604, "A type does not exist in AssemblyScript."),
@@ -260,8 +382,20 @@ export interface MessageRow {
 const U32 = 0xffff_ffff;
 const SAFE = Number.MAX_SAFE_INTEGER;
 
-const uint = (key: number, name: string, max: number, doc: string): Field => ({ key, name, type: "uint", max, doc });
-const text = (key: number, name: string, max: number, doc: string): Field => ({ key, name, type: "text", max, doc });
+const uint = (key: number, name: string, max: number, doc: string): Field => ({
+  key,
+  name,
+  type: "uint",
+  max,
+  doc,
+});
+const text = (key: number, name: string, max: number, doc: string): Field => ({
+  key,
+  name,
+  type: "text",
+  max,
+  doc,
+});
 const list = (key: number, name: string, max: number, of: readonly Field[], doc: string): Field => ({
   key,
   name,
@@ -296,7 +430,12 @@ export const MESSAGES = [
       uint(4, "session", U32, "Chosen anew for each hello; welcome repeats it."),
       uint(5, "uptimeUs", SAFE, "Microseconds since boot at the moment of this hello."),
       uint(6, "oldestBoot", U32, "Boot of the oldest message still held; this boot when none is held."),
-      uint(7, "oldestSeq", U32, "Sequence number of the oldest message held, or the next to be used when none is held."),
+      uint(
+        7,
+        "oldestSeq",
+        U32,
+        "Sequence number of the oldest message held, or the next to be used when none is held.",
+      ),
       text(8, "board", LIMITS.NAME_BYTES_MAX, "Board definition's name."),
       text(9, "app", LIMITS.NAME_BYTES_MAX, "App's name."),
       text(10, "version", LIMITS.NAME_BYTES_MAX, "App's version."),
@@ -477,7 +616,12 @@ export const MESSAGES = [
     fields: [
       uint(1, "boot", U32, "Boot counter."),
       uint(2, "seq", U32, "Cumulative sequence number."),
-      optional({ key: 3, name: "resend", type: "bool", doc: "True: a message is missing, send again from seq + 1." }),
+      optional({
+        key: 3,
+        name: "resend",
+        type: "bool",
+        doc: "True: a message is missing, send again from seq + 1.",
+      }),
     ],
   },
   {
@@ -488,7 +632,12 @@ export const MESSAGES = [
     fields: [
       uint(1, "session", U32, "Link session that the frame numbers belong to."),
       uint(2, "received", U32, "Cumulative frame number."),
-      uint(3, "credits", LIMITS.LINK_WINDOW_FRAMES, "Frames the receiver has room for; 0 while its flash is busy."),
+      uint(
+        3,
+        "credits",
+        LIMITS.LINK_WINDOW_FRAMES,
+        "Frames the receiver has room for; 0 while its flash is busy.",
+      ),
     ],
   },
 ] as const satisfies readonly MessageRow[];
