@@ -23,13 +23,27 @@ export const DEVICE_FLAGS: readonly string[] = [
   ...["--disable", "bulk-memory", "--disable", "nontrapping-f2i", "--disable", "sign-extension"],
 ];
 
+/** What is used of asc. Its own types redeclare globals such as console, so they are not imported. */
+interface Asc {
+  main(
+    args: readonly string[],
+    options: {
+      readonly stdout: { write(chunk: Uint8Array | string): boolean };
+      readonly stderr: { write(chunk: Uint8Array | string): boolean };
+      readonly transforms: readonly object[];
+      readonly writeFile: (name: string, contents: Uint8Array | string) => void;
+    },
+  ): Promise<{ readonly error: Error | null }>;
+}
+const ASC_MODULE: string = "assemblyscript/asc";
+
 /** Compiles entry files of assembly/ (paths relative to the repository) and gives the module's bytes. */
 export async function compileAssembly(
   entries: readonly string[],
   flags: readonly string[],
   transforms: readonly object[] = [],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { default: asc } = await import("assemblyscript/asc");
+  const { default: asc } = (await import(ASC_MODULE)) as { readonly default: Asc };
   let binary: Uint8Array | undefined;
   const messages: string[] = [];
   const write = (chunk: Uint8Array | string) => {
@@ -39,7 +53,7 @@ export async function compileAssembly(
   const result = await asc.main([...entries, "--baseDir", ROOT, "--outFile", "out.wasm", ...flags], {
     stdout: { write },
     stderr: { write },
-    transforms: [...transforms] as never,
+    transforms,
     writeFile: (name, contents) => {
       if (name.endsWith(".wasm") && contents instanceof Uint8Array) binary = contents;
     },
@@ -116,7 +130,11 @@ function sourcesHash(): string {
   const hash = createHash("sha256");
   const sources = globSync("assembly/**/*.ts", { cwd: ROOT }).sort();
   for (const path of [...sources, "protocols/wit/core.wit", "scripts/build-wasm.ts", "package-lock.json"]) {
-    hash.update(path).update("\0").update(readFileSync(join(ROOT, path))).update("\0");
+    hash
+      .update(path)
+      .update("\0")
+      .update(readFileSync(join(ROOT, path)))
+      .update("\0");
   }
   return hash.digest("hex");
 }
@@ -124,5 +142,7 @@ function sourcesHash(): string {
 if (import.meta.main) {
   const startedAt = performance.now();
   const built = await buildWasm();
-  console.error(built ? `build-wasm: ${Math.round(performance.now() - startedAt)} ms` : "build-wasm: up to date");
+  console.error(
+    built ? `build-wasm: ${Math.round(performance.now() - startedAt)} ms` : "build-wasm: up to date",
+  );
 }
