@@ -70,7 +70,7 @@ export function textAppendInt(value: i64): void {
 
 /** With `decimals` (0 to 6) digits after the point, rounded half away from zero. */
 export function textAppendNumber(value: f64, decimals: i32): void {
-  if (value != value) return textAppend("NaN");
+  if (isNaN(value)) return textAppend("NaN");
   let scale: i64 = 1;
   const places = decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
   for (let place = 0; place < places; place += 1) scale *= 10;

@@ -1,11 +1,11 @@
 /** Pins and ADC of the app, and the pin status message: sent when something changed, at most once a second. */
 import { KIND_PIN_STATUS, PINS_MAX } from "../../assembly/codec/schema.generated";
 import { ARGUMENT, POOL_FULL } from "../../assembly/errors/codes.generated";
+import { bootNumber } from "./boot";
 import { buildElement, buildEnd, buildList, buildStart, buildUint, built } from "./build";
 import { hal_adc_read, hal_pin_mode, hal_pin_read, hal_pin_write } from "./hal";
 import { linkSend } from "./link";
 import { reserve } from "./memory";
-import { bootNumber } from "./boot";
 import { NEVER } from "./timers";
 
 const STATUS_US: u64 = 1_000_000;

@@ -6,7 +6,7 @@
  *                 refused  '--helloRequest, silence---'
  *
  * At most `window` messages are in flight beyond the last durable acknowledgement. No progress within RESEND_US sends them
- * again; RESENDS_MAX times without progress starts over with hello, whose own repetition backs off exponentially with full
+ * again; RESENDS_MAX times without progress starts over with hello, whose own repetition backs off exponentially with
  * jitter (Brooker, "Exponential backoff and jitter"), since a whole fleet greets a gateway that has just restarted.
  */
 import {
@@ -15,12 +15,12 @@ import {
   MESSAGE_WINDOW_MAX,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
-  SEQUENCE_RESERVE,
 } from "../../assembly/codec/schema.generated";
+import { backoffUs, JITTER_EQUAL } from "../../assembly/resilience/retry";
+import { bootLossStated, bootLost, bootLostTo, bootNumber } from "./boot";
 import { buildEnd, buildStart, buildText, buildUint, built } from "./build";
 import { helloCommands } from "./commands";
 import { hal_capabilities, hal_identity, hal_now_us, hal_random, hal_reset_reason } from "./hal";
-import { bootLossStated, bootLost, bootLostTo, bootNumber } from "./boot";
 import { linkReset, linkSend, linkSendControl } from "./link";
 import { reserve } from "./memory";
 import {
@@ -47,8 +47,8 @@ const GREETING: u32 = 1;
 const OPEN: u32 = 2;
 const REFUSED: u32 = 3;
 
-const HELLO_BASE_US: u64 = 1_000_000;
-const HELLO_CAP_US: u64 = 30_000_000;
+const HELLO_BASE_US: u32 = 1_000_000;
+const HELLO_CAP_US: u32 = 30_000_000;
 /** A device of another protocol version asks again so seldom that it only shows up in the gateway's errors. */
 const REFUSED_US: u64 = 60_000_000;
 const RESEND_US: u64 = 3_000_000;
@@ -116,16 +116,8 @@ function greet(): void {
   }
   const length = buildEnd();
   if (length > 0) linkSendControl(built(), length);
-  wakeAt = hal_now_us() + backoff();
-}
-
-/** Full jitter over an exponentially growing cap, never below a quarter of it so that a lost hello is not a storm. */
-function backoff(): u64 {
-  const shift = attempts < 5 ? attempts : 5;
-  attempts += 1;
-  let cap = HELLO_BASE_US << shift;
-  if (cap > HELLO_CAP_US) cap = HELLO_CAP_US;
-  return cap / 4 + (((cap - cap / 4) * <u64>hal_random()) >> 32);
+  wakeAt = hal_now_us() + backoffUs(HELLO_BASE_US, HELLO_CAP_US, attempts, JITTER_EQUAL, hal_random());
+  if (attempts < u32.MAX_VALUE) attempts += 1;
 }
 
 export function sessionWelcome(

@@ -15,6 +15,7 @@ import {
   UNIT_BYTES_MAX,
 } from "../../assembly/codec/schema.generated";
 import { ARGUMENT, POOL_FULL } from "../../assembly/errors/codes.generated";
+import { bootNumber, bootReserve } from "./boot";
 import {
   buildElement,
   buildEnd,
@@ -31,7 +32,6 @@ import {
 import { hal_app_read } from "./hal";
 import { reserve } from "./memory";
 import { outboxNextSequence, outboxPush } from "./outbox";
-import { bootNumber, bootReserve } from "./boot";
 
 /** Each metric: +0 name length u8, +1 unit length u8, +2 name, +26 unit. */
 const METRIC_BYTES: usize = 34;

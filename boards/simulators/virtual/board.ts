@@ -80,9 +80,9 @@ interface AppExports {
   readonly memory: WebAssembly.Memory;
   start?(): void;
   setup(): void;
-  on_timer(id: number): void;
+  on_timer(id: number): undefined;
   on_command(ptr: number, length: number): number;
-  on_shadow(ptr: number, length: number): void;
+  on_shadow(ptr: number, length: number): undefined;
 }
 
 const BOARD_NAME = "virtual";
@@ -291,11 +291,12 @@ export class VirtualBoard {
       this.#app = app;
       app.start?.();
       app.setup();
+      return 0;
     });
   }
 
   /** A wasm trap is a RuntimeError, stack exhaustion a RangeError; anything else is a bug of ours and goes up. */
-  #call(run: (app: AppExports) => number | void): number {
+  #call(run: (app: AppExports) => number | undefined): number {
     try {
       return run(this.#app as AppExports) ?? 0;
     } catch (error) {
