@@ -214,6 +214,7 @@ export const ERRORS = {
   INTERNAL: host(508, "error", "escalate", "A bug of ours; please report it with the log."),
   CORE_TRAP: host(509, "critical", "restart", "The reliability core trapped; it was instantiated again."),
   GATEWAY_UNREACHABLE: host(510, "error", "retry", "No gateway answers at this address; start one or name another."),
+  CONNECTION_FAILED: host(520, "warning", "retry", "The other side of a connection cannot be reached; it is tried again."),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(601, "A function uses a variable of the function around it; make that variable a top-level `let`."),
