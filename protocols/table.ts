@@ -326,17 +326,18 @@ export const ERRORS = {
   DEPENDENCY_MISSING: host(507, "error", "escalate", "An optional package is needed for this; install it."),
   INTERNAL: host(508, "error", "escalate", "A bug of ours; please report it with the log."),
   CORE_TRAP: host(509, "critical", "restart", "The reliability core trapped; it was instantiated again."),
-<<<<<<< HEAD
   GATEWAY_UNREACHABLE: host(
     510,
     "error",
     "retry",
     "No gateway answers at this address; start one or name another.",
   ),
-=======
-  GATEWAY_UNREACHABLE: host(510, "error", "retry", "No gateway answers at this address; start one or name another."),
-  CONNECTION_FAILED: host(520, "warning", "retry", "The other side of a connection cannot be reached; it is tried again."),
->>>>>>> store
+  CONNECTION_FAILED: host(
+    520,
+    "warning",
+    "retry",
+    "The other side of a connection cannot be reached; it is tried again.",
+  ),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

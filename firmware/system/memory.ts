@@ -9,7 +9,7 @@
  * The retained region lies at a fixed address above everything the start-up code initialises; a board keeps those bytes
  * over a warm reset (the virtual board copies them, a processor's start-up leaves them alone).
  */
-export const RETAINED_BASE: usize = 0x3400;
+export const RETAINED_BASE: usize = 0x5000;
 export const RETAINED_BYTES: usize = 0x2000;
 export const RETAINED_END: usize = RETAINED_BASE + RETAINED_BYTES;
 
