@@ -3,7 +3,6 @@
  * terminal gets colours and a line that rewrites itself; a pipe gets plain lines.
  */
 import { isTardigradeError } from "../../protocols/error.ts";
-import { ERRORS } from "../../protocols/table.ts";
 
 const ESC = "\u001b[";
 const colour = (code: number) => (text: string) =>
@@ -93,6 +92,4 @@ export function printError(error: unknown, json: boolean): void {
     return;
   }
   process.stderr.write(`${red(error.code)} ${error.message}\n`);
-  const { help } = ERRORS[error.code];
-  if (!error.message.includes(help)) process.stderr.write(`${dim(help)}\n`);
 }
