@@ -3,13 +3,32 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CAPABILITIES, ERRORS, type Field, LIMITS, MESSAGES, type MessageRow, PROTOCOL_MAJOR, PROTOCOL_MINOR } from "../protocols/table.ts";
+import {
+  CAPABILITIES,
+  ERRORS,
+  type Field,
+  LIMITS,
+  MESSAGES,
+  type MessageRow,
+  PROTOCOL_MAJOR,
+  PROTOCOL_MINOR,
+} from "../protocols/table.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BANNER = "// Generated from protocols/table.ts by `npm run generate`. Do not edit.\n";
 
 /** Type numbers of the AssemblyScript schema rows; assembly/codec/token.ts draws them. */
-const TYPE_NUMBERS = { uint: 1, int: 2, u64: 3, float: 4, bool: 5, text: 6, bytes: 7, value: 8, list: 9 } as const;
+const TYPE_NUMBERS = {
+  uint: 1,
+  int: 2,
+  u64: 3,
+  float: 4,
+  bool: 5,
+  text: 6,
+  bytes: 7,
+  value: 8,
+  list: 9,
+} as const;
 
 export function generatedFiles(): Map<string, string> {
   return new Map([
@@ -21,7 +40,16 @@ export function generatedFiles(): Map<string, string> {
 
 function typescript(): string {
   const pascal = (name: string) => name[0]?.toUpperCase() + name.slice(1);
-  const types = { uint: "number", int: "number", u64: "bigint", float: "number", bool: "boolean", text: "string", bytes: "Uint8Array", value: "Value" };
+  const types = {
+    uint: "number",
+    int: "number",
+    u64: "bigint",
+    float: "number",
+    bool: "boolean",
+    text: "string",
+    bytes: "Uint8Array",
+    value: "Value",
+  };
   const member = (field: Field, indent: string): string => {
     const type =
       field.type === "list"
@@ -65,7 +93,10 @@ function schema(): string {
     fields.forEach((field, index) => {
       const max = field.max ?? 0;
       const head =
-        field.key | (TYPE_NUMBERS[field.type] << 8) | ((field.optional ? 1 : 0) << 16) | ((field.of?.length ?? 0) << 24);
+        field.key |
+        (TYPE_NUMBERS[field.type] << 8) |
+        ((field.optional ? 1 : 0) << 16) |
+        ((field.of?.length ?? 0) << 24);
       rows.push(head >>> 0, subs[index] ?? 0, max >>> 0, Math.floor(max / 2 ** 32));
     });
     return start;
@@ -77,15 +108,25 @@ function schema(): string {
   const words = (list: number[], width: number) => {
     let text = "";
     for (let at = 0; at < list.length; at += width) {
-      text += `  ${list.slice(at, at + width).map((word) => `0x${word.toString(16)}`).join(", ")},\n`;
+      text += `  ${list
+        .slice(at, at + width)
+        .map((word) => `0x${word.toString(16)}`)
+        .join(", ")},\n`;
     }
     return text;
   };
-  const constants = Object.entries(LIMITS).map(([name, value]) => `export const ${name}: i32 = ${value};\n`).join("");
-  const kindNames = (MESSAGES as readonly MessageRow[])
-    .map((row) => `export const KIND_${row.name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}: u32 = ${row.kind};\n`)
+  const constants = Object.entries(LIMITS)
+    .map(([name, value]) => `export const ${name}: i32 = ${value};\n`)
     .join("");
-  const capabilities = Object.entries(CAPABILITIES).map(([name, bit]) => `export const CAPABILITY_${name.toUpperCase()}: u32 = 1 << ${bit};\n`).join("");
+  const kindNames = (MESSAGES as readonly MessageRow[])
+    .map(
+      (row) =>
+        `export const KIND_${row.name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}: u32 = ${row.kind};\n`,
+    )
+    .join("");
+  const capabilities = Object.entries(CAPABILITIES)
+    .map(([name, bit]) => `export const CAPABILITY_${name.toUpperCase()}: u32 = 1 << ${bit};\n`)
+    .join("");
   return `${BANNER}
 export const PROTOCOL_MAJOR: u32 = ${PROTOCOL_MAJOR};
 export const PROTOCOL_MINOR: u32 = ${PROTOCOL_MINOR};

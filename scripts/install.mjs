@@ -11,15 +11,23 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const stamp = join(root, "node_modules", ".lock-hash");
-const hash = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+const hash = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex");
 
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== hash) {
   console.error("tardigrade: installing dependencies (once for each lockfile, about a minute)");
   const npm = process.env.npm_execpath;
   const [command, args] = npm ? [process.execPath, [npm, "ci"]] : ["npm", ["ci"]];
-  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, npm_config_loglevel: "error" } });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    env: { ...process.env, npm_config_loglevel: "error" },
+  });
   if (result.status !== 0) {
-    console.error("tardigrade: `npm ci` failed; its own message stands above. Mend it and run the command again.");
+    console.error(
+      "tardigrade: `npm ci` failed; its own message stands above. Mend it and run the command again.",
+    );
     process.exit(result.status ?? 1);
   }
   writeFileSync(stamp, hash);
