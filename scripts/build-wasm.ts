@@ -16,7 +16,16 @@ const STAMP = join(BUILD, "core.hash");
 const WIT = join(ROOT, "protocols/wit/core.wit");
 const OUTPUTS = [join(BUILD, "core.wasm"), join(BUILD, "core-component/core.js")];
 
-const HOST_FLAGS = ["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--initialMemory", "4"];
+export const HOST_FLAGS: readonly string[] = [
+  "-O3",
+  "--noAssert",
+  "--runtime",
+  "stub",
+  "--use",
+  "abort=",
+  "--initialMemory",
+  "4",
+];
 /** What a device's compiler is told; tests compile the core this way too, so that it stays possible. */
 export const DEVICE_FLAGS: readonly string[] = [
   ...["-Oz", "--noAssert", "--runtime", "stub", "--use", "abort="],
@@ -30,18 +39,18 @@ interface Asc {
     options: {
       readonly stdout: { write(chunk: Uint8Array | string): boolean };
       readonly stderr: { write(chunk: Uint8Array | string): boolean };
-      readonly transforms: readonly object[];
       readonly writeFile: (name: string, contents: Uint8Array | string) => void;
+      readonly readFile: (name: string, baseDir: string) => string | null;
     },
   ): Promise<{ readonly error: Error | null }>;
 }
 const ASC_MODULE: string = "assemblyscript/asc";
 
-/** Compiles entry files of assembly/ (paths relative to the repository) and gives the module's bytes. */
+/** Compiles entry files of assembly/ (paths relative to the repository), with the texts in `replaced` in place of files. */
 export async function compileAssembly(
   entries: readonly string[],
   flags: readonly string[],
-  transforms: readonly object[] = [],
+  replaced: ReadonlyMap<string, string> = new Map(),
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = (await import(ASC_MODULE)) as { readonly default: Asc };
   let binary: Uint8Array | undefined;
@@ -53,7 +62,7 @@ export async function compileAssembly(
   const result = await asc.main([...entries, "--baseDir", ROOT, "--outFile", "out.wasm", ...flags], {
     stdout: { write },
     stderr: { write },
-    transforms,
+    readFile: (name, baseDir) => replaced.get(name) ?? readSource(join(baseDir, name)),
     writeFile: (name, contents) => {
       if (name.endsWith(".wasm") && contents instanceof Uint8Array) binary = contents;
     },
@@ -62,6 +71,10 @@ export async function compileAssembly(
     throw new Error(`The core does not compile:\n${messages.join("")}`, { cause: result.error });
   }
   return new Uint8Array(binary);
+}
+
+function readSource(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
 }
 
 /** Builds what is out of date. True when something was built. */

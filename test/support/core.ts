@@ -1,0 +1,25 @@
+/**
+ * Opens the core for tests. With TARDI_ASSEMBLY_COVERAGE set (scripts/coverage-assembly.ts does) it is the instrumented
+ * build, and its counters are written down when the file's tests are done.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { type Core, openCore } from "../../host/core/core.ts";
+import { COVERAGE_FOLDER, COVERAGE_WASM, type CoverageExports } from "./assembly-coverage.ts";
+
+const BUILD = join(import.meta.dirname, "../../build");
+
+export function openTestCore(): Core {
+  const folder = process.env.TARDI_ASSEMBLY_COVERAGE;
+  if (folder === undefined) return openCore(new Uint8Array(readFileSync(join(BUILD, "core.wasm"))));
+  const core = openCore(new Uint8Array(readFileSync(join(BUILD, COVERAGE_WASM))));
+  afterAll(() => {
+    const { coverageHits, coverageCount } = core.raw as unknown as CoverageExports;
+    const hits = new Uint32Array(core.bytes().buffer, coverageHits(), coverageCount());
+    mkdirSync(join(BUILD, COVERAGE_FOLDER), { recursive: true });
+    const name = `${process.pid}-${crypto.randomUUID()}.json`;
+    writeFileSync(join(BUILD, COVERAGE_FOLDER, name), JSON.stringify([...hits]));
+  });
+  return core;
+}
