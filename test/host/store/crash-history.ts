@@ -13,6 +13,8 @@ import { SimulatedClock } from "../../../host/world/clock.ts";
 import { type CrashKind, SimulatedCrash, SimulatedDisk } from "../../../host/world/disk.ts";
 import { type SeededRandom, seededRandom } from "../../../host/world/random.ts";
 
+const SYNC_MS = 10;
+
 interface Appended {
   readonly id: number;
   readonly offset: number;
@@ -26,9 +28,12 @@ export interface CrashPlan {
   readonly kind?: CrashKind;
 }
 
-/** Sizes repeat, so that batches of different lives end at the same places. */
-const PAYLOAD_BYTES = [4, 12, 12, 12, 40, 40, 100] as const;
-const SEGMENT_BYTES = [512, 1024, 1024, 4096] as const;
+/**
+ * Sizes repeat, so that batches of different lives end at the same places; the long one makes a batch of exactly one sector, of which
+ * the first may be lost while the second is whole.
+ */
+const PAYLOAD_BYTES = [4, 12, 12, 480, 40, 480, 480, 100] as const;
+const SEGMENT_BYTES = [1024, 1024, 4096, 4096] as const;
 
 /** Lives one history to its end and throws at the first broken promise. Returns how many disk operations it took. */
 export async function liveHistory(
@@ -60,9 +65,11 @@ class History {
   constructor(seed: number, plan: CrashPlan) {
     this.#random = seededRandom(seed);
     this.#plan = plan;
-    this.disk = new SimulatedDisk({ random: this.#random.fork("disk"), clock: this.#clock });
+    // Syncs that take time let appends, removals and crashes fall into them.
+    const syncMs = this.#random.chance(0.3) ? SYNC_MS : 0;
+    this.disk = new SimulatedDisk({ random: this.#random.fork("disk"), clock: this.#clock, syncMs });
     this.#segmentBytes = pick(this.#random, SEGMENT_BYTES);
-    this.#batchBytesMax = pick(this.#random, [64, 128, 4096]);
+    this.#batchBytesMax = pick(this.#random, [64, 512, 512, 4096]);
   }
 
   async live(): Promise<void> {
@@ -82,20 +89,32 @@ class History {
     // The last look, twice: what the first finds, it promises to a second that follows a power cut.
     this.disk.disarm();
     for (let look = 0; look < 2; look += 1) {
-      await this.#open();
+      await this.#during(this.#open());
       this.disk.powerCut();
     }
   }
 
   async #oneLife(): Promise<void> {
     try {
-      const log = await this.#open();
+      const log = await this.#during(this.#open());
       const actions = this.#random.below(14);
       for (let action = 0; action < actions; action += 1) await this.#act(log);
-      if (this.#random.chance(0.3)) await log.close();
+      if (this.#random.chance(0.3)) await this.#during(log.close());
     } catch (error) {
       if (!(error instanceof SimulatedCrash)) throw error;
     }
+  }
+
+  /** Lets time pass until the work is done. */
+  async #during<T>(work: Promise<T>): Promise<T> {
+    let busy = true;
+    const end = (): void => {
+      busy = false;
+    };
+    work.then(end, end);
+    await this.#clock.settle();
+    while (busy) await this.#clock.advance(SYNC_MS);
+    return work;
   }
 
   async #open(): Promise<SegmentLog> {
@@ -121,10 +140,10 @@ class History {
       const count = 1 + this.#random.below(5);
       let last = 0;
       for (let number = 0; number < count; number += 1) last = this.#append(log);
-      if (this.#random.chance(0.6)) await log.durable(last);
-      else await this.#clock.settle();
+      if (this.#random.chance(0.6)) await this.#during(log.durable(last));
+      else await this.#clock.advance(this.#random.below(2 * SYNC_MS));
     } else if (dice < 7) {
-      await this.#remove(log);
+      await this.#during(this.#remove(log));
     } else if (dice < 8) {
       await this.#clock.advance(6_000);
     } else {

@@ -4,7 +4,7 @@ import { type CrashPlan, liveHistory } from "./crash-history.ts";
 
 const deep = process.env.TARDIGRADE_DEEP === "1";
 const HISTORIES = deep ? 100_000 : 4_000;
-const EXHAUSTIVE_HISTORIES = deep ? 400 : 12;
+const EXHAUSTIVE_HISTORIES = deep ? 400 : 8;
 const TIMEOUT_MS = deep ? 3_600_000 : 120_000;
 
 async function live(seed: number, plan: CrashPlan = {}): Promise<{ readonly operations: number }> {
