@@ -4,6 +4,8 @@
  * constructor, so one seed replays a run.
  */
 
+import type { ErrorCode } from "../../protocols/table.ts";
+
 /** Ends a subscription, a timer or a listener. Calling it twice does nothing. */
 export type Dispose = () => void;
 
@@ -93,6 +95,13 @@ export interface Delivery {
   readonly clientId?: string;
 }
 
+/** A publish that a broker refused on behalf of the gateway's topic rules. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly topic: string;
+  readonly clientId: string;
+}
+
 /**
  * The gateway's view of an MQTT broker: the embedded one in the same process, an external one through a client, or the
  * simulated one.
@@ -107,6 +116,8 @@ export interface Broker {
   subscribe(filter: string, handler: (delivery: Delivery) => void): Promise<Dispose>;
   /** Connection to the broker lost (up=false) or back (up=true); the embedded one is always up. */
   onState(listener: (up: boolean) => void): Dispose;
+  /** Publishes refused by the topic rules; a broker that enforces them elsewhere (an ACL file) tells of none. */
+  onRefused?(listener: (refusal: Refusal) => void): Dispose;
   /** Bytes or messages waiting inside are bounded; beyond the bound publish() drops QoS 0 and counts, never blocks. */
   close(): Promise<void>;
 }
