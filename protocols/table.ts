@@ -333,6 +333,12 @@ export const ERRORS = {
     "retry",
     "No gateway answers at this address; start one or name another.",
   ),
+  CONNECTION_FAILED: host(
+    520,
+    "warning",
+    "retry",
+    "The other side of a connection cannot be reached; it is tried again.",
+  ),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

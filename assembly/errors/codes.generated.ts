@@ -150,6 +150,8 @@ export const INTERNAL: i32 = 508;
 export const CORE_TRAP: i32 = 509;
 /** No gateway answers at this address; start one or name another. */
 export const GATEWAY_UNREACHABLE: i32 = 510;
+/** The other side of a connection cannot be reached; it is tried again. */
+export const CONNECTION_FAILED: i32 = 520;
 /** The compiler refused the app; its messages say where. */
 export const BUILD_FAILED: i32 = 600;
 /** A function uses a variable of the function around it; make that variable a top-level `let`. */
