@@ -54,7 +54,6 @@ export const CAPABILITIES = {
   commands: 4,
   pins: 5,
   adc: 6,
-  storage: 7,
 } as const;
 
 export type Capability = keyof typeof CAPABILITIES;

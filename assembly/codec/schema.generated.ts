@@ -48,7 +48,6 @@ export const CAPABILITY_SHADOW: u32 = 1 << 3;
 export const CAPABILITY_COMMANDS: u32 = 1 << 4;
 export const CAPABILITY_PINS: u32 = 1 << 5;
 export const CAPABILITY_ADC: u32 = 1 << 6;
-export const CAPABILITY_STORAGE: u32 = 1 << 7;
 
 /*
  * Schema rows, four u32 a field:

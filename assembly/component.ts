@@ -1,0 +1,116 @@
+/**
+ * The typed plane: exports of protocols/wit/core.wit by the canonical ABI, on the same pools as index.ts.
+ *
+ * Parameters are scalars, flattened from their records. A result of more than one scalar is written to a static area whose
+ * address is returned; it is read before the next call, so one area does. Nothing is allocated, so neither cabi_realloc nor
+ * a post-return is needed. scripts/build-wasm.ts gives the `wit_` names their place in the world's interface.
+ *
+ *   result<handle, code>     +0 u8 0 ok, 1 error        +4 u32 handle, or u16 code
+ *   result<_, code>          +0 u8 0 ok, 1 error        +2 u16 code
+ *   result<view, code>       +0 u8 0 ok, 1 error        +8 (breaker) or +4 (bucket) the view, or u16 code
+ */
+import { ARGUMENT } from "./errors/codes.generated";
+import {
+  breakerAt,
+  breakerCreate,
+  breakerFree,
+  bucketAt,
+  bucketCreate,
+  bucketFree,
+  microseconds,
+  poolOf,
+} from "./index";
+import { poolCapacity, poolUsed } from "./memory/pool";
+import {
+  breakerGranted,
+  breakerInFlight,
+  breakerOpenedCount,
+  breakerProbesOut,
+  breakerRefused,
+  breakerState,
+  breakerWaitUs,
+} from "./resilience/breaker";
+import { bucketGranted, bucketRefused, bucketTokens } from "./resilience/token-bucket";
+
+const AREA: usize = memory.data(64, 8);
+const POOL_KINDS: i32 = 4;
+
+export function wit_createBreaker(
+  openMs: f64,
+  probeMs: f64,
+  consecutive: u32,
+  windowCalls: u32,
+  rateMilli: u32,
+  callsMin: u32,
+  permits: u32,
+  successesMin: u32,
+): usize {
+  return handleResult(
+    breakerCreate(openMs, probeMs, consecutive, windowCalls, rateMilli, callsMin, permits, successesMin),
+  );
+}
+
+export function wit_inspectBreaker(handle: u32, nowMs: f64): usize {
+  const at = breakerAt(handle);
+  if (at == 0) return failed(8);
+  const nowUs = microseconds(nowMs);
+  store<u8>(AREA, 0);
+  store<u8>(AREA, <u8>breakerState(at, nowUs), 8);
+  store<u32>(AREA, breakerInFlight(at), 12);
+  store<u32>(AREA, breakerProbesOut(at), 16);
+  store<u32>(AREA, breakerGranted(at), 20);
+  store<u32>(AREA, breakerRefused(at), 24);
+  store<u32>(AREA, breakerOpenedCount(at), 28);
+  store<f64>(AREA, <f64>breakerWaitUs(at, nowUs) / 1000.0, 32);
+  return AREA;
+}
+
+export function wit_freeBreaker(handle: u32): usize {
+  return emptyResult(breakerFree(handle));
+}
+
+export function wit_createBucket(limit: u32, periodUs: u32, burst: u32, nowMs: f64): usize {
+  return handleResult(bucketCreate(limit, periodUs, burst, nowMs));
+}
+
+export function wit_inspectBucket(handle: u32, nowMs: f64): usize {
+  const at = bucketAt(handle);
+  if (at == 0) return failed(4);
+  store<u8>(AREA, 0);
+  store<u32>(AREA, bucketTokens(at, microseconds(nowMs)), 4);
+  store<u32>(AREA, bucketGranted(at), 8);
+  store<u32>(AREA, bucketRefused(at), 12);
+  return AREA;
+}
+
+export function wit_freeBucket(handle: u32): usize {
+  return emptyResult(bucketFree(handle));
+}
+
+export function wit_inspectPools(): usize {
+  for (let kind = 0; kind < POOL_KINDS; ++kind) {
+    const view = AREA + ((<usize>kind) << 3);
+    store<u32>(view, poolUsed(poolOf(kind)));
+    store<u32>(view, poolCapacity(poolOf(kind)), 4);
+  }
+  return AREA;
+}
+
+function failed(offset: usize): usize {
+  store<u8>(AREA, 1);
+  store<u16>(AREA + offset, <u16>ARGUMENT);
+  return AREA;
+}
+
+function handleResult(status: i32): usize {
+  store<u8>(AREA, status < 0 ? 1 : 0);
+  if (status < 0) store<u16>(AREA, <u16>-status, 4);
+  else store<u32>(AREA, <u32>status, 4);
+  return AREA;
+}
+
+function emptyResult(status: i32): usize {
+  store<u8>(AREA, status < 0 ? 1 : 0);
+  store<u16>(AREA, <u16>-status, 2);
+  return AREA;
+}

@@ -1,0 +1,140 @@
+/** An app's source to the image of a board, with everything a person wants to know about it. */
+import { existsSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { TardigradeError } from "../../protocols/error.ts";
+import type { Capability } from "../../protocols/table.ts";
+import { compile, packageRoot } from "./compile.ts";
+import { type Explained, explain, formatExplained } from "./explain.ts";
+import { capabilityBits, type Manifest, readManifest } from "./manifest.ts";
+import { allocationPath } from "./reach.ts";
+
+export const BOARDS = ["virtual"] as const;
+export type BoardName = (typeof BOARDS)[number];
+
+export interface BuiltApp {
+  readonly board: BoardName;
+  readonly manifest: Manifest;
+  /** Bit set for the image. */
+  readonly capabilities: number;
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Capabilities that the app's calls need, found in its imports. */
+  readonly used: readonly Capability[];
+  readonly warnings: readonly string[];
+}
+
+/** Which import needs which capability; the others are free. */
+const NEEDS: Readonly<Record<string, Capability>> = {
+  metric: "telemetry",
+  reading: "telemetry",
+  send_batch: "telemetry",
+  event: "events",
+  log: "log",
+  shadow_declare: "shadow",
+  shadow_report: "shadow",
+  command: "commands",
+  pin_mode: "pins",
+  pin_write: "pins",
+  pin_read: "pins",
+  adc_read: "adc",
+};
+
+/** Throws BUILD_* with a message that says what to write instead. */
+export async function buildApp(options: {
+  readonly path: string;
+  readonly board: string;
+}): Promise<BuiltApp> {
+  const board = BOARDS.find((name) => name === options.board);
+  if (board === undefined) {
+    throw new TardigradeError(
+      "BUILD_BOARD",
+      `There is no board "${options.board}"; there is ${BOARDS.join(", ")}.`,
+    );
+  }
+  const path = resolve(options.path);
+  if (!existsSync(path)) {
+    throw new TardigradeError(
+      "FILE_UNREADABLE",
+      `There is no file ${options.path}. Name an app.ts, for example firmware/apps/blink/app.ts.`,
+    );
+  }
+  const manifest = readManifest(path);
+  const wasm = await compileApp(path, options.path);
+  const used = usedCapabilities(await WebAssembly.compile(wasm));
+  const undeclared = used.filter((capability) => !manifest.capabilities.includes(capability));
+  return {
+    board,
+    manifest,
+    capabilities: capabilityBits(manifest.capabilities),
+    wasm,
+    used,
+    warnings: undeclared.map(
+      (capability) =>
+        `The app uses "${capability}" and app.json does not declare it: those calls will answer CAPABILITY_DENIED.`,
+    ),
+  };
+}
+
+async function compileApp(path: string, shown: string): Promise<Uint8Array<ArrayBuffer>> {
+  const root = process.cwd();
+  const entry = join(root, "tardigrade-entry.ts");
+  const imported = `./${relative(root, path).replaceAll("\\", "/").replace(/\.ts$/, "")}`;
+  const text = `export { setup } from "${imported}";\nexport { on_command, on_shadow, on_timer } from "tardigrade/firmware/sdk/dispatch";\n`;
+  const {
+    wasm,
+    text: listing,
+    diagnostics,
+  } = await compile({ entry, root, virtual: new Map([[entry, text]]) });
+  const errors = diagnostics.filter((diagnostic) => diagnostic.isError).map(explain);
+  if (errors.length > 0) throw refused(shown, errors);
+  const allocation = allocationPath(listing);
+  if (allocation) throw allocates(shown, allocation);
+  return wasm;
+}
+
+function refused(shown: string, errors: readonly Explained[]): TardigradeError {
+  const noSetup = errors.find((error) => error.file.includes("tardigrade-entry"));
+  const lines = noSetup
+    ? [`${shown} must export a function setup(): \`export function setup(): void { … }\``]
+    : errors.map(formatExplained);
+  const code = errors.find((error) => error.error !== "BUILD_FAILED")?.error ?? "BUILD_FAILED";
+  return new TardigradeError(code, lines.join("\n"), {
+    context: { component: "toolchain", errors: errors.length },
+  });
+}
+
+/** Names of the app's own functions on the way, and what the library does there. */
+function allocates(shown: string, path: readonly string[]): TardigradeError {
+  const own = path.filter((name) => !name.startsWith("$~lib") && !name.includes("firmware/sdk/"));
+  const culprit = path.find(
+    (name) => name.startsWith("$~lib") && !name.startsWith("$~lib/tardigrade") && !/rt\//.test(name),
+  );
+  const what = culprit?.includes("string")
+    ? 'It builds a string; write into the log\'s fixed buffer with line("text ").number(value, 1).'
+    : culprit?.includes("array")
+      ? "It makes or grows an array; make a StaticArray in setup() and reuse it."
+      : "It creates an object; create it at top level or in setup() and reuse it.";
+  const where = (own.at(-1) ?? path[0] ?? "").replace(/^\$/, "");
+  return new TardigradeError(
+    "BUILD_ALLOCATION",
+    `${shown}: ${where} allocates memory after setup(). ${what}`,
+    { context: { component: "toolchain", path: path.map((name) => name.replace(/^\$/, "")).join(" > ") } },
+  );
+}
+
+function usedCapabilities(module: WebAssembly.Module): readonly Capability[] {
+  const used = new Set<Capability>();
+  for (const { name } of WebAssembly.Module.imports(module)) {
+    const capability = NEEDS[name];
+    if (capability) used.add(capability);
+  }
+  return [...used].sort();
+}
+
+/** `system.wasm`, from the package's own sources. */
+export async function buildSystem(): Promise<Uint8Array<ArrayBuffer>> {
+  const root = packageRoot();
+  const { wasm, diagnostics } = await compile({ entry: join(root, "firmware/system/index.ts"), root });
+  const error = diagnostics.find((diagnostic) => diagnostic.isError);
+  if (error) throw new TardigradeError("BUILD_FAILED", formatExplained(explain(error)));
+  return wasm;
+}

@@ -1,0 +1,22 @@
+/** `tardigrade/firmware`: what an app imports. docs/firmware.md teaches it. */
+export { ARGUMENT, COMMAND_FAILED, SENSOR_RANGE } from "../assembly/errors/codes.generated";
+export { Args, onCommand } from "./sdk/command";
+export { Analog, Input, Output, Pwm } from "./sdk/pins";
+export { Breaker, Detector, TokenBucket } from "./sdk/reliability";
+export { onShadow, ShadowBool, ShadowNumber, shadowBool, shadowNumber } from "./sdk/shadow";
+export {
+  CRITICAL,
+  ERROR,
+  event,
+  eventWith,
+  FATAL,
+  INFO,
+  Line,
+  line,
+  Metric,
+  metric,
+  reportError,
+  sendBatch,
+  WARNING,
+} from "./sdk/telemetry";
+export { every, exactNow, now, random } from "./sdk/timer";

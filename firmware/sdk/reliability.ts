@@ -1,0 +1,77 @@
+/** The core's algorithms as objects: create them at top level or in setup(), use them in callbacks. */
+import {
+  BREAKER_BYTES,
+  breakerAcquire,
+  breakerInit,
+  breakerProbes,
+  breakerReturn,
+  breakerState,
+  breakerTripConsecutive,
+} from "../../assembly/resilience/breaker";
+import { BUCKET_BYTES, bucketInit, bucketTake, bucketWaitUs } from "../../assembly/resilience/token-bucket";
+import { EWMA_BYTES, ewmaInit, ewmaMean, ewmaUpdate, ewmaZ } from "../../assembly/stats/ewma";
+import * as tardi from "./tardi";
+
+/** Smooths a signal and flags readings that lie too many deviations off (exponentially weighted mean and variance). */
+export class Detector {
+  private readonly at: usize = heap.alloc(EWMA_BYTES);
+  /** 0, or the negative of an error code when an option is out of range. */
+  readonly status: i32;
+
+  /**
+   * alpha: weight of a new reading, above 0 and at most 1. z: deviations that flag. deviationMin: least deviation that
+   * counts, for example the sensor's resolution. warmup: readings learnt before one may be flagged.
+   */
+  constructor(alpha: f32, z: f32, deviationMin: f32, warmup: u32) {
+    this.status = ewmaInit(this.at, alpha, z, deviationMin, warmup);
+  }
+  /** Judges a reading, then learns it. True for an anomaly. */
+  update(reading: f32): bool {
+    return ewmaUpdate(this.at, reading) == 1;
+  }
+  get mean(): f32 {
+    return ewmaMean(this.at);
+  }
+  /** Deviations of the last reading from the mean before it. */
+  get z(): f32 {
+    return ewmaZ(this.at);
+  }
+}
+
+/** Lets `limit` tokens through each `periodMs`, and saved-up bursts of at most `burst`. */
+export class TokenBucket {
+  private readonly at: usize = heap.alloc(BUCKET_BYTES);
+  readonly status: i32;
+
+  constructor(limit: u32, periodMs: u32, burst: u32) {
+    this.status = bucketInit(this.at, limit, periodMs * 1000, burst, tardi.now_us());
+  }
+  take(tokens: u32 = 1): bool {
+    return bucketTake(this.at, tokens, tardi.now_us()) == 0;
+  }
+  /** Microseconds until that many tokens are there. */
+  waitUs(tokens: u32 = 1): u64 {
+    return bucketWaitUs(this.at, tokens, tardi.now_us());
+  }
+}
+
+/** Stops calling what keeps failing: opens after `failures` in a row, probes once after `openMs`. */
+export class Breaker {
+  private readonly at: usize = heap.alloc(BREAKER_BYTES);
+
+  constructor(failures: u32, openMs: u32) {
+    breakerInit(this.at, <u64>openMs * 1000, <u64>openMs * 1000);
+    breakerTripConsecutive(this.at, failures);
+    breakerProbes(this.at, 1, 1);
+  }
+  /** A permit, or a negative code: do not call now. Give every permit back with `done`. */
+  acquire(): i32 {
+    return breakerAcquire(this.at, tardi.now_us());
+  }
+  done(permit: i32, succeeded: bool): void {
+    breakerReturn(this.at, permit, succeeded ? 0 : 1, tardi.now_us());
+  }
+  get isClosed(): bool {
+    return breakerState(this.at, tardi.now_us()) == 0;
+  }
+}

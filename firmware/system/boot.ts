@@ -1,0 +1,54 @@
+/**
+ * Which boot this is, and which sequence numbers are in use: both in the flash journal, written before they count. After a
+ * power cut the outbox is gone, and the reserved bound of the boot before tells the gateway what may be missing.
+ */
+import { SEQUENCE_RESERVE } from "../../assembly/codec/schema.generated";
+import { hal_journal_read, hal_journal_write } from "./hal";
+import { outboxBoot, outboxClear, outboxNextSequence, outboxOpenBoot, outboxRecover } from "./outbox";
+
+const JOURNAL_BOOT: u32 = 1;
+const JOURNAL_RESERVED: u32 = 2;
+
+let boot: u32 = 0;
+let reserved: u32 = 0;
+let lostBoot: u32 = 0;
+let lostTo: u32 = 0;
+
+/** Counts the boot, takes over what a warm reset left, and notes what a power cut may have taken. */
+export function bootStart(): void {
+  const before = <u32>hal_journal_read(JOURNAL_BOOT);
+  const reservedBefore = <u32>hal_journal_read(JOURNAL_RESERVED);
+  boot = before + 1;
+  const kept = outboxRecover() && outboxBoot() == before;
+  if (!kept) outboxClear();
+  if (!kept && before > 0 && reservedBefore > 0) {
+    lostBoot = before;
+    lostTo = reservedBefore;
+  }
+  hal_journal_write(JOURNAL_BOOT, boot);
+  hal_journal_write(JOURNAL_RESERVED, 0);
+  outboxOpenBoot(boot);
+}
+
+export function bootNumber(): u32 {
+  return boot;
+}
+
+/** Called before a sequence number is used: the journal holds a bound of all numbers in use. */
+export function bootReserve(): void {
+  if (outboxNextSequence() <= reserved) return;
+  reserved = outboxNextSequence() + SEQUENCE_RESERVE - 1;
+  hal_journal_write(JOURNAL_RESERVED, reserved);
+}
+
+/** A boot whose unacknowledged messages a power cut took, 0 for none, and the highest number it may have used. */
+export function bootLost(): u32 {
+  return lostBoot;
+}
+export function bootLostTo(): u32 {
+  return lostTo;
+}
+/** The gateway has recorded it. */
+export function bootLossStated(): void {
+  lostBoot = 0;
+}

@@ -1,0 +1,237 @@
+/**
+ * The resident base's brain: what a board's thin port drives. A port calls `boot` once, feeds `link_*`, and calls `poll`
+ * whenever something came in or the deadline that `poll` returned has come; in between it may sleep. The rest is the app's
+ * import module `tardi` (app.ts).
+ */
+import {
+  KIND_COMMAND,
+  KIND_DURABLE_ACK,
+  KIND_HELLO_REQUEST,
+  KIND_LINK_RECEIPT,
+  KIND_SHADOW,
+  KIND_WELCOME,
+  MESSAGE_BYTES_MAX,
+} from "../../assembly/codec/schema.generated";
+import { APP_TRAP, MESSAGE_KIND } from "../../assembly/errors/codes.generated";
+import { appEnter, appLeave } from "./app";
+import { bootNumber, bootStart } from "./boot";
+import { commandRun, commandsSend } from "./commands";
+import { hal_app_setup, hal_app_shadow, hal_app_timer, hal_link_kind, hal_now_us } from "./hal";
+import {
+  linkByte,
+  linkDamaged,
+  linkDeadline,
+  linkIsUp,
+  linkMessage,
+  linkPoll,
+  linkReceipt,
+  linkState,
+} from "./link";
+import { RETAINED_BASE, RETAINED_BYTES, reserve } from "./memory";
+import { outboxCount, outboxDropped, outboxInFlight, outboxNextSequence } from "./outbox";
+import { parse, parseFind, parseUint } from "./parse";
+import { pinsAnnounce, pinsDeadline, pinsSend } from "./pins";
+import {
+  sessionAcknowledged,
+  sessionDeadline,
+  sessionGeneration,
+  sessionHelloRequested,
+  sessionIsOpen,
+  sessionLinkDown,
+  sessionLinkUp,
+  sessionPoll,
+  sessionSend,
+  sessionWelcome,
+} from "./session";
+import { shadowAnnounce, shadowApply, shadowSend } from "./shadow";
+import { errorAdd, readingsBatched, readingsProduced } from "./telemetry";
+import { timerDeadline, timerDue, timerTake } from "./timers";
+
+export {
+  adc_read,
+  command,
+  command_result,
+  error,
+  event,
+  every,
+  exact_us,
+  log,
+  metric,
+  now_us,
+  pin_mode,
+  pin_read,
+  pin_write,
+  random,
+  reading,
+  send_batch,
+  shadow_declare,
+  shadow_report,
+  shadow_value,
+} from "./app";
+
+const COMPONENT_SYSTEM: usize = memory.data<u8>([0x73, 0x79, 0x73, 0x74, 0x65, 0x6d]);
+const SEVERITY_WARNING: u32 = 1;
+const SEVERITY_CRITICAL: u32 = 3;
+/** Callbacks run in one poll at most, so that the link is served however busy the app is. */
+const CALLBACKS_A_POLL: i32 = 16;
+
+const receive: usize = reserve(MESSAGE_BYTES_MAX);
+let traps: u32 = 0;
+let refused: u32 = 0;
+let announced: u32 = 0;
+
+/** Where the port puts up to MESSAGE_BYTES_MAX received bytes before it calls `link_receive`. */
+export function receive_buffer(): usize {
+  return receive;
+}
+/** The region that a port keeps over a warm reset. */
+export function retained_base(): usize {
+  return RETAINED_BASE;
+}
+export function retained_bytes(): usize {
+  return RETAINED_BYTES;
+}
+
+export function boot(): void {
+  bootStart();
+  startApp();
+}
+
+function startApp(): void {
+  appEnter(hal_now_us(), true);
+  const status = hal_app_setup();
+  appLeave();
+  if (status < 0) trapped(status);
+}
+
+/** An app that traps is reported and stays stopped until its next start; in a callback it is started again at once. */
+function trapped(status: i32): void {
+  traps += 1;
+  errorAdd(APP_TRAP, SEVERITY_CRITICAL, COMPONENT_SYSTEM, 6, <i64>status, traps, hal_now_us());
+}
+function afterCallback(status: i32): void {
+  if (status != -APP_TRAP) return;
+  trapped(status);
+  startApp();
+  sessionHelloRequested();
+}
+
+export function link_up(): void {
+  linkState(true);
+  sessionLinkUp();
+}
+export function link_down(): void {
+  linkState(false);
+  sessionLinkDown();
+}
+
+/** Takes what the port put into the receive buffer: one message, or bytes of the stream. */
+export function link_receive(length: i32): void {
+  if (length < 0 || length > MESSAGE_BYTES_MAX) return;
+  if (hal_link_kind() == 0) return dispatch(receive, length);
+  for (let index = 0; index < length; index += 1) {
+    const message = linkByte(load<u8>(receive + <usize>index));
+    if (message > 0) dispatch(linkMessage(), message);
+  }
+}
+
+function dispatch(ptr: usize, length: i32): void {
+  const kind = parse(ptr, length);
+  if (kind == <i32>KIND_DURABLE_ACK) {
+    sessionAcknowledged(<u32>parseUint(1), <u32>parseUint(2), parseFind(3) >= 0 && parseUint(3) != 0);
+  } else if (kind == <i32>KIND_WELCOME) {
+    sessionWelcome(
+      <u32>parseUint(1),
+      <u32>parseUint(2),
+      <u32>parseUint(3),
+      <u32>parseUint(4),
+      <u32>parseUint(5),
+    );
+  } else if (kind == <i32>KIND_HELLO_REQUEST) sessionHelloRequested();
+  else if (kind == <i32>KIND_LINK_RECEIPT)
+    linkReceipt(<u32>parseUint(1), <u32>parseUint(2), <u32>parseUint(3));
+  else if (kind == <i32>KIND_SHADOW && parseUint(1) == 0) applyShadow();
+  else if (kind == <i32>KIND_COMMAND) runCommand();
+  else refuse(kind < 0 ? -kind : MESSAGE_KIND);
+}
+
+/** Reports the first refused message and then each power of two, so that noise on the line is no flood of records. */
+function refuse(code: i32): void {
+  refused += 1;
+  if ((refused & (refused - 1)) != 0) return;
+  errorAdd(<u32>code, SEVERITY_WARNING, COMPONENT_SYSTEM, 6, 0, refused, hal_now_us());
+}
+
+function applyShadow(): void {
+  if (!shadowApply()) return;
+  appEnter(hal_now_us(), false);
+  afterCallback(hal_app_shadow(0, 0));
+}
+function runCommand(): void {
+  appEnter(hal_now_us(), false);
+  afterCallback(commandRun());
+}
+
+/** Runs what is due; returns when to call again at the latest, in microseconds since boot. */
+export function poll(): u64 {
+  const now = hal_now_us();
+  for (let runs = 0; runs < CALLBACKS_A_POLL; runs += 1) {
+    const id = timerDue(now);
+    if (id < 0) break;
+    appEnter(timerTake(id, now), false);
+    afterCallback(hal_app_timer(<u32>id));
+  }
+  if (linkIsUp()) serveLink(now);
+  let deadline = timerDeadline();
+  if (sessionDeadline() < deadline) deadline = sessionDeadline();
+  if (linkDeadline() < deadline) deadline = linkDeadline();
+  if (sessionIsOpen() && pinsDeadline() < deadline) deadline = pinsDeadline();
+  return deadline;
+}
+
+function serveLink(now: u64): void {
+  sessionPoll(now);
+  if (sessionIsOpen()) {
+    if (announced != sessionGeneration()) {
+      announced = sessionGeneration();
+      shadowAnnounce();
+      pinsAnnounce();
+    }
+    sessionSend(now);
+    commandsSend();
+    shadowSend();
+    pinsSend(now);
+  }
+  linkPoll(now);
+}
+
+/** Figures for tests and status lines: 0 boot, 1 readings produced, 2 readings dropped, 3 messages held, 4 in flight, 5 traps,
+ * 6 next sequence, 7 session open, 8 readings in the batch, 9 damaged frames, 10 refused messages. */
+export function figure(which: u32): f64 {
+  switch (which) {
+    case 0:
+      return <f64>bootNumber();
+    case 1:
+      return <f64>readingsProduced();
+    case 2:
+      return <f64>outboxDropped();
+    case 3:
+      return <f64>outboxCount();
+    case 4:
+      return <f64>outboxInFlight();
+    case 5:
+      return <f64>traps;
+    case 6:
+      return <f64>outboxNextSequence();
+    case 7:
+      return sessionIsOpen() ? 1 : 0;
+    case 8:
+      return <f64>readingsBatched();
+    case 9:
+      return <f64>linkDamaged();
+    case 10:
+      return <f64>refused;
+    default:
+      return NaN;
+  }
+}

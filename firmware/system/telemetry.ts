@@ -1,0 +1,187 @@
+/**
+ * What goes up in sequence: the batch of readings, events, log lines, error records. A message gets its number when it
+ * enters the outbox; from then on it is acknowledged, or stated as dropped.
+ */
+import {
+  KIND_ERROR,
+  KIND_EVENT,
+  KIND_LOG,
+  KIND_TELEMETRY,
+  LOG_BYTES_MAX,
+  METRIC_NAME_BYTES_MAX,
+  METRICS_MAX,
+  NAME_BYTES_MAX,
+  READINGS_MAX,
+  UNIT_BYTES_MAX,
+} from "../../assembly/codec/schema.generated";
+import { ARGUMENT, POOL_FULL } from "../../assembly/errors/codes.generated";
+import { bootNumber, bootReserve } from "./boot";
+import {
+  buildElement,
+  buildEnd,
+  buildFloat,
+  buildInt,
+  buildList,
+  buildStart,
+  buildText,
+  buildUint,
+  buildValue,
+  built,
+  VALUE_NONE,
+} from "./build";
+import { hal_app_read } from "./hal";
+import { reserve } from "./memory";
+import { outboxNextSequence, outboxPush } from "./outbox";
+
+/** Each metric: +0 name length u8, +1 unit length u8, +2 name, +26 unit. */
+const METRIC_BYTES: usize = 34;
+const metrics: usize = reserve(<usize>METRICS_MAX * METRIC_BYTES);
+let metricCount: u32 = 0;
+
+/** Each reading: +0 value f64, +8 metric u32, +12 offset u32. */
+const READING_BYTES: usize = 16;
+const batch: usize = reserve(<usize>READINGS_MAX * READING_BYTES);
+let batchCount: u32 = 0;
+let batchStart: u64 = 0;
+let produced: u64 = 0;
+
+const text: usize = reserve(LOG_BYTES_MAX);
+const component: usize = reserve(NAME_BYTES_MAX);
+
+export function telemetryClear(): void {
+  metricCount = 0;
+  batchCount = 0;
+}
+export function readingsProduced(): u64 {
+  return produced;
+}
+export function readingsBatched(): u32 {
+  return batchCount;
+}
+
+/** Index of a new metric, or of the one of that name. */
+export function metricAdd(name: usize, nameLength: i32, unit: usize, unitLength: i32): i32 {
+  if (nameLength < 1 || nameLength > METRIC_NAME_BYTES_MAX || unitLength < 0 || unitLength > UNIT_BYTES_MAX)
+    return -ARGUMENT;
+  if (metricCount == METRICS_MAX) return -POOL_FULL;
+  const at = metrics + <usize>metricCount * METRIC_BYTES;
+  let status = hal_app_read(name, at + 2, nameLength);
+  if (status == 0) status = hal_app_read(unit, at + 26, unitLength);
+  if (status != 0) return status;
+  store<u8>(at, <u8>nameLength);
+  store<u8>(at, <u8>unitLength, 1);
+  metricCount += 1;
+  return <i32>(metricCount - 1);
+}
+
+export function helloMetrics(): void {
+  buildList(13, metricCount);
+  for (let index: u32 = 0; index < metricCount; index += 1) {
+    const at = metrics + <usize>index * METRIC_BYTES;
+    buildElement();
+    buildText(0, at + 2, load<u8>(at));
+    buildText(1, at + 26, load<u8>(at, 1));
+  }
+}
+
+/** Adds a reading to the batch; a full batch is closed first. */
+export function readingAdd(metric: u32, value: f64, now: u64): i32 {
+  if (metric >= metricCount) return -ARGUMENT;
+  if (batchCount == READINGS_MAX || (batchCount > 0 && now - batchStart > u32.MAX_VALUE)) {
+    const status = batchClose();
+    if (status < 0) return status;
+  }
+  if (batchCount == 0) batchStart = now;
+  const at = batch + <usize>batchCount * READING_BYTES;
+  store<f64>(at, value);
+  store<u32>(at, metric, 8);
+  store<u32>(at, <u32>(now - batchStart), 12);
+  batchCount += 1;
+  produced += 1;
+  return 0;
+}
+
+function start(kind: u32, uptimeUs: u64): void {
+  bootReserve();
+  buildStart(kind);
+  buildUint(1, bootNumber());
+  buildUint(2, outboxNextSequence());
+  buildUint(3, uptimeUs);
+}
+
+/** Number of messages dropped to make room, or the negative of a code. */
+function enqueue(readings: u32): i32 {
+  const length = buildEnd();
+  return length < 0 ? length : outboxPush(built(), <u32>length, readings);
+}
+
+/** Puts the batch into the outbox. */
+export function batchClose(): i32 {
+  if (batchCount == 0) return 0;
+  start(KIND_TELEMETRY, batchStart);
+  buildList(4, batchCount);
+  for (let index: u32 = 0; index < batchCount; index += 1) {
+    const at = batch + <usize>index * READING_BYTES;
+    buildElement();
+    buildUint(0, load<u32>(at, 8));
+    buildUint(1, load<u32>(at, 12));
+    buildFloat(2, load<f64>(at));
+  }
+  const status = enqueue(batchCount);
+  batchCount = 0;
+  return status;
+}
+
+export function eventAdd(name: usize, length: i32, severity: u32, type: u32, value: f64, now: u64): i32 {
+  if (length < 1 || length > NAME_BYTES_MAX || severity > 4) return -ARGUMENT;
+  const status = hal_app_read(name, text, length);
+  if (status != 0) return status;
+  start(KIND_EVENT, now);
+  buildText(4, text, length);
+  buildUint(5, severity);
+  if (type != VALUE_NONE) buildValue(6, type, value);
+  return enqueue(0);
+}
+
+export function logAdd(level: u32, ptr: usize, length: i32, now: u64): i32 {
+  if (length < 0 || length > LOG_BYTES_MAX || level > 5) return -ARGUMENT;
+  const status = hal_app_read(ptr, text, length);
+  if (status != 0) return status;
+  start(KIND_LOG, now);
+  buildUint(4, level);
+  buildText(5, text, length);
+  return enqueue(0);
+}
+
+/** An error record of the app; the component's name is in the app's arena. */
+export function errorAddOfApp(
+  code: u32,
+  severity: u32,
+  name: usize,
+  length: i32,
+  detail: i64,
+  now: u64,
+): i32 {
+  if (length < 1 || length > NAME_BYTES_MAX || severity > 4 || code > 65535) return -ARGUMENT;
+  const status = hal_app_read(name, component, length);
+  if (status != 0) return status;
+  return errorAdd(code, severity, component, length, detail, 1, now);
+}
+
+export function errorAdd(
+  code: u32,
+  severity: u32,
+  name: usize,
+  length: i32,
+  detail: i64,
+  count: u32,
+  now: u64,
+): i32 {
+  start(KIND_ERROR, now);
+  buildUint(4, code);
+  buildUint(5, severity);
+  buildText(6, name, length);
+  if (detail != 0) buildInt(8, detail);
+  buildUint(9, count);
+  return enqueue(0);
+}
