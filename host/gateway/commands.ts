@@ -62,7 +62,11 @@ export class Commands {
     const command = this.#command(device, request);
     const waiting = this.#outstanding.get(device) ?? new Map<number, Outstanding>();
     if (waiting.size >= OUTSTANDING_MAX) {
-      throw problem("QUEUE_FULL", device, `${device} has ${waiting.size} commands unanswered; wait for one of them.`);
+      throw problem(
+        "QUEUE_FULL",
+        device,
+        `${device} has ${waiting.size} commands unanswered; wait for one of them.`,
+      );
     }
     const timeoutMs = Math.min(Math.max(request.timeoutMs ?? TIMEOUT_MS, 1), TIMEOUT_MS_MAX);
     const offset = this.#options.ledger.append({ type: "command", command }, { device });
@@ -75,7 +79,9 @@ export class Commands {
         resolve,
         reject,
         stopResend: () => {},
-        stopTimeout: this.#options.clock.alarm(timeoutMs, () => this.#timedOut(device, command.id, timeoutMs)),
+        stopTimeout: this.#options.clock.alarm(timeoutMs, () =>
+          this.#timedOut(device, command.id, timeoutMs),
+        ),
       };
       waiting.set(command.id, outstanding);
       this.#outstanding.set(device, waiting);
@@ -142,7 +148,8 @@ export class Commands {
     }
     for (const { key, value } of args) {
       const invalid = value === null ? "must not be null" : problemOf(key, value);
-      if (invalid !== undefined) throw problem("REQUEST_INVALID", device, `The argument "${key}" ${invalid}.`);
+      if (invalid !== undefined)
+        throw problem("REQUEST_INVALID", device, `The argument "${key}" ${invalid}.`);
     }
     return { kind: "command", id: (this.#lastId + 1) % U32, name: request.name, args };
   }

@@ -8,7 +8,7 @@ import type { Gap } from "./record.ts";
 import { newSession, rememberSession, type Session } from "./session.ts";
 
 /** Boots whose clock is remembered, for messages that a warm reset left in the ring. */
-export const BOOTS_MAX = 4;
+export const BOOTS_MAX = 8;
 
 /** How a boot's uptime maps to the wall clock, and which names its metric numbers had. */
 export interface BootClock {
@@ -115,7 +115,9 @@ export function applyHelloRecord(
   row.reason = hello.reason;
   row.commands = hello.commands.map((command) => command.name);
   row.uptimeUs =
-    hello.boot === row.helloBoot && !record.replaced ? Math.max(row.uptimeUs, hello.uptimeUs) : hello.uptimeUs;
+    hello.boot === row.helloBoot && !record.replaced
+      ? Math.max(row.uptimeUs, hello.uptimeUs)
+      : hello.uptimeUs;
   row.helloBoot = hello.boot;
   row.boot = record.boot;
   row.seq = record.seq;

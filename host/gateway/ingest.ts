@@ -24,6 +24,7 @@ import {
   type Sequenced,
   type Session,
   synced,
+  syncedHello,
 } from "./session.ts";
 
 /** Accepted and not yet on disk, of one device: twice its window. Beyond it the device is asked to send again. */
@@ -126,14 +127,19 @@ export class Ingest {
       case "duplicate":
         return this.#duplicate(session, message);
       case "stale":
-        this.#report("BOOT_STALE", device, `${device} sent a message of boot ${message.boot}, which is over.`);
+        this.#report(
+          "BOOT_STALE",
+          device,
+          `${device} sent a message of boot ${message.boot}, which is over.`,
+        );
         return this.#duplicate(session, message);
       case "overlap":
         return this.#overlap(session, message as Drop);
       case "gap":
         return this.#askResend(session, message);
       case "newerBoot":
-        return this.#askHello(session, this.#options.clock.monotonicMs(), "SESSION_UNKNOWN");
+        session.helloWanted = true;
+        return this.#askWanted(session);
       case "unknown":
         this.#report("SESSION_UNKNOWN", device, `${device} sent a message before its hello.`);
         return this.#askHello(session, this.#options.clock.monotonicMs(), "SESSION_UNKNOWN");
@@ -144,7 +150,11 @@ export class Ingest {
 
   #accept(session: Session, message: Sequenced, payload: Uint8Array): void {
     if (session.pendingCount >= DEVICE_PENDING_MAX) {
-      this.#refuse("QUEUE_FULL", session.device, `${session.device} has too many messages waiting for the disk.`);
+      this.#refuse(
+        "QUEUE_FULL",
+        session.device,
+        `${session.device} has too many messages waiting for the disk.`,
+      );
       return;
     }
     if (!this.#append(session, { type: "message", message }, payload)) return;
@@ -209,9 +219,15 @@ export class Ingest {
     });
   }
 
-  #askHello(session: Session, nowMs: number, code: ErrorCode): void {
+  /** Asked when the acknowledgement of all that precedes is out, so that the answer can say that nothing older is left. */
+  #askWanted(session: Session): void {
+    if (session.pendingCount === 0) this.#askHello(session, this.#options.clock.monotonicMs(), undefined);
+  }
+
+  #askHello(session: Session, nowMs: number, code: ErrorCode | undefined): void {
     if (!mayAskHello(session, nowMs)) return;
-    this.#options.send(session.device, { kind: "helloRequest", code: ERRORS[code].number });
+    const number = code === undefined ? 0 : ERRORS[code].number;
+    this.#options.send(session.device, { kind: "helloRequest", code: number });
   }
 
   /** A device that never said hello to this gateway. */
@@ -296,7 +312,8 @@ export class Ingest {
       if (body.type === "message") {
         messages += 1;
         risen = synced(session, body.message as Sequenced);
-      } else if (body.type === "gap") risen = synced(session, { boot: body.gap.boot, seq: body.gap.to });
+      } else if (body.type === "hello") syncedHello(session, body);
+      else if (body.type === "gap") risen = synced(session, { boot: body.gap.boot, seq: body.gap.to });
       if (risen) this.#ackDue.add(session);
     }
     if (messages > 0) this.#options.meter.count("tardigrade_messages_total", undefined, messages);
@@ -312,6 +329,7 @@ export class Ingest {
         boot: session.durableBoot,
         seq: session.durableSeq,
       });
+      if (session.helloWanted) this.#askWanted(session);
     }
     this.#ackDue.clear();
   }

@@ -7,7 +7,8 @@
  */
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
-import type { RecordLog, Stamps } from "./ports.ts";
+import type { SegmentLog } from "../store/segment-log.ts";
+import type { Stamps } from "./ports.ts";
 import { encodeRecord, type LogRecord, type RecordBody } from "./record.ts";
 import type { Session } from "./session.ts";
 
@@ -21,7 +22,7 @@ export interface Entry extends LogRecord {
 }
 
 export class Ledger {
-  readonly log: RecordLog;
+  readonly log: SegmentLog;
   readonly #stamps: Stamps;
   readonly #clock: Clock;
   #tail: Entry[] = [];
@@ -31,7 +32,7 @@ export class Ledger {
   /** Set by a reader that is too far behind. */
   hold = false;
 
-  constructor(options: { readonly log: RecordLog; readonly stamps: Stamps; readonly clock: Clock }) {
+  constructor(options: { readonly log: SegmentLog; readonly stamps: Stamps; readonly clock: Clock }) {
     this.log = options.log;
     this.#stamps = options.stamps;
     this.#clock = options.clock;
@@ -95,6 +96,7 @@ export class Ledger {
     this.#tail = count === tail.length ? [] : tail.slice(count);
     for (const listener of this.#listeners) listener(entries);
     // In the order of their offsets, since appends are.
-    while ((this.#waiting[0]?.offset ?? Number.POSITIVE_INFINITY) < syncedOffset) this.#waiting.shift()?.resolve();
+    while ((this.#waiting[0]?.offset ?? Number.POSITIVE_INFINITY) < syncedOffset)
+      this.#waiting.shift()?.resolve();
   }
 }

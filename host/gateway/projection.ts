@@ -5,11 +5,11 @@
  *
  * A record at or below the applied offset is skipped: applying is idempotent by offset, not by content.
  */
-import { TardigradeError } from "../../protocols/error.ts";
+import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
-import { errorCodeOf } from "../../protocols/error.ts";
 import { ERRORS, LOG_LEVELS, SEVERITIES } from "../../protocols/table.ts";
 import type { Logger, Meter } from "../io/seams.ts";
+import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore, StateTransaction } from "../store/state-store.ts";
 import {
   applyCommand,
@@ -26,7 +26,7 @@ import {
   timeOf,
 } from "./device-row.ts";
 import type { Entry } from "./ledger.ts";
-import type { HistoryWriter, RecordLog } from "./ports.ts";
+import type { HistoryWriter } from "./ports.ts";
 import { decodeRecord, type LogRecord } from "./record.ts";
 import type { AlertView } from "./service.ts";
 
@@ -47,12 +47,20 @@ type Positioned = LogRecord & { readonly offset: number };
 
 /** What a record did, told after its transaction is committed. */
 export type Applied =
-  | { readonly type: "hello" | "reported" | "desired" | "pins"; readonly offset: number; readonly row: DeviceRow }
+  | {
+      readonly type: "hello" | "reported" | "desired" | "pins";
+      readonly offset: number;
+      readonly row: DeviceRow;
+    }
   | {
       readonly type: "readings";
       readonly offset: number;
       readonly row: DeviceRow;
-      readonly readings: readonly { readonly metric: string; readonly timeMs: number; readonly value: number }[];
+      readonly readings: readonly {
+        readonly metric: string;
+        readonly timeMs: number;
+        readonly value: number;
+      }[];
     }
   | {
       readonly type: "event" | "log" | "error";
@@ -70,7 +78,7 @@ export type Applied =
   | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow };
 
 export interface ProjectionOptions {
-  readonly log: RecordLog;
+  readonly log: SegmentLog;
   readonly state: StateStore;
   readonly history: HistoryWriter;
   readonly meter: Meter;
@@ -113,11 +121,14 @@ export class Projection {
     const { state, log, logger } = this.#options;
     this.#load();
     if (this.applied >= log.syncedEnd) {
-      logger.warn("the state is ahead of the log, which was replaced or lost; it is built anew from the log", {
-        code: "STATE_CORRUPT",
-        applied: this.applied,
-        logEnd: log.syncedEnd,
-      });
+      logger.warn(
+        "the state is ahead of the log, which was replaced or lost; it is built anew from the log",
+        {
+          code: "STATE_CORRUPT",
+          applied: this.applied,
+          logEnd: log.syncedEnd,
+        },
+      );
       await this.#wipe();
     } else if (this.applied >= 0 && this.applied < log.start) {
       logger.warn("the log no longer reaches back to the state's last record", { applied: this.applied });
@@ -214,7 +225,10 @@ export class Projection {
   ): void {
     const { body, offset } = record;
     if (body.type === "alert") {
-      this.alerts = [body.alert, ...this.alerts.filter((alert) => !isSame(alert, body.alert))].slice(0, ALERTS_KEPT);
+      this.alerts = [body.alert, ...this.alerts.filter((alert) => !isSame(alert, body.alert))].slice(
+        0,
+        ALERTS_KEPT,
+      );
       transaction.put(ALERTS_KEY, encodeJson(this.alerts));
       return;
     }
@@ -271,7 +285,7 @@ export class Projection {
         if (!applySequence(row, message)) return;
         if (message.kind === "error") row.counts.errors += 1;
         const timeMs = timeOf(row, message.boot, message.uptimeUs);
-        applied.push({ offset, row, timeMs, ...told(message) });
+        applied.push({ offset, row, timeMs, ...toldOf(message) });
         return;
       }
       case "shadow":
@@ -332,7 +346,8 @@ export class Projection {
   }
 }
 
-function told(message: Extract<Message, { kind: "event" | "log" | "error" }>): {
+/** An event, log line or error record in words. */
+export function toldOf(message: Extract<Message, { kind: "event" | "log" | "error" }>): {
   readonly type: "event" | "log" | "error";
   readonly severity: string;
   readonly name: string;

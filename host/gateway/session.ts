@@ -39,6 +39,8 @@ export interface Session {
   resendAskedMs: number;
   resendAskedSeq: number;
   helloAskedMs: number;
+  /** A message of a newer boot came: a hello is asked for as soon as what precedes it is on disk. */
+  helloWanted: boolean;
 }
 
 export function newSession(device: string): Session {
@@ -57,6 +59,7 @@ export function newSession(device: string): Session {
     resendAskedMs: Number.NEGATIVE_INFINITY,
     resendAskedSeq: -1,
     helloAskedMs: Number.NEGATIVE_INFINITY,
+    helloWanted: false,
   };
 }
 
@@ -111,6 +114,16 @@ export function synced(session: Session, message: { readonly boot: number; reado
   session.durableBoot = message.boot;
   session.durableSeq = message.seq;
   return true;
+}
+
+/** A hello is on disk, and with it the watermark it set and the gaps it told of. */
+export function syncedHello(
+  session: Session,
+  watermark: { readonly boot: number; readonly seq: number },
+): void {
+  if (!isAfter(watermark, { boot: session.durableBoot, seq: session.durableSeq })) return;
+  session.durableBoot = watermark.boot;
+  session.durableSeq = watermark.seq;
 }
 
 /** True when a resend should be asked for now; remembers that it was. */
@@ -192,16 +205,12 @@ export function applyHello(
   hello: Hello,
   verdict: Extract<HelloVerdict, { kind: "accept" }>,
 ): void {
-  const jumped = verdict.boot !== session.boot || verdict.seq !== session.seq;
   session.known = true;
   session.open = true;
   session.boot = verdict.boot;
   session.seq = verdict.seq;
-  // The device holds nothing at or below a watermark that its own hello moved, so telling it so early costs nothing.
-  if (jumped || verdict.replaced) {
-    session.durableBoot = verdict.boot;
-    session.durableSeq = verdict.seq;
-  }
+  // The durable watermark follows when the record is on disk: a device stops stating what a power cut took as soon as it
+  // is told of anything durable in its new boot.
   session.uptimeUs =
     hello.boot === session.helloBoot && !verdict.replaced
       ? Math.max(session.uptimeUs, hello.uptimeUs)
@@ -209,6 +218,7 @@ export function applyHello(
   session.helloBoot = hello.boot;
   rememberSession(session.recentSessions, hello.session);
   session.resendAskedSeq = -1;
+  session.helloWanted = false;
 }
 
 export function rememberSession(recent: number[], session: number): void {

@@ -121,3 +121,33 @@ export interface Broker {
   /** Bytes or messages waiting inside are bounded; beyond the bound publish() drops QoS 0 and counts, never blocks. */
   close(): Promise<void>;
 }
+
+/** A packet of an outgoing exactly-once (QoS 2) flow, kept until the flow is complete. */
+export interface OutgoingPacket {
+  /** publish: sent and maybe received. pubrel: received for certain, to be released. */
+  readonly state: "publish" | "pubrel";
+  readonly messageId: number;
+  /** Empty in state pubrel. */
+  readonly topic: string;
+  readonly payload: Uint8Array;
+}
+
+/** Where the flows outlive the process; the link calls it, its owner keeps it on disk. */
+export interface PacketStore {
+  /** Takes the place of what has the same id. Calls `done` when it is on disk, and not before. */
+  put(packet: OutgoingPacket, offset: number, done: (error?: Error) => void): void;
+  /** The flow is complete. */
+  remove(messageId: number): void;
+  get(messageId: number): OutgoingPacket | undefined;
+  /** What is outstanding, in the order of sending, when nothing is being written any more. */
+  outstanding(done: (packets: readonly OutgoingPacket[]) => void): void;
+}
+
+/** Publishes to another broker exactly once, given a store that keeps its promises. */
+export interface ExactlyOnceLink {
+  /** Only while up. `offset` goes to the store with the packet. */
+  publish(topic: string, payload: Uint8Array, offset: number): void;
+  /** Up means that what was outstanding is delivered. */
+  onState(listener: (up: boolean) => void): Dispose;
+  close(): Promise<void>;
+}
