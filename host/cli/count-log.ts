@@ -7,7 +7,7 @@ import { decodeRecord } from "../gateway/record.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import type { Logger, Meter } from "../io/seams.ts";
-import { SegmentLog } from "../store/segment-log.ts";
+import { openSegmentLog } from "../store/segment-log.ts";
 
 export interface LogCount {
   /** Readings, each identity (device, boot, sequence) once. */
@@ -26,7 +26,7 @@ const silentMeter: Meter = { count() {}, gauge() {}, duration() {} };
 const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export async function countLog(dataFolder: string, folder = "log"): Promise<LogCount> {
-  const log = await SegmentLog.open({
+  const log = await openSegmentLog({
     disk: nodeDisk(dataFolder),
     folder,
     clock: systemClock(),

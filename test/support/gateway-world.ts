@@ -15,7 +15,9 @@ import { quietLogger, RecordingMeter } from "./quiet.ts";
 export const SITE = "lab";
 
 /** Raw points in one list; enough for a gateway that is asked for little. */
-export function listHistory(): HistoryWriter & { readonly points: { device: string; metric: string; timeMs: number; value: number }[] } {
+export function listHistory(): HistoryWriter & {
+  readonly points: { device: string; metric: string; timeMs: number; value: number }[];
+} {
   const points: { device: string; metric: string; timeMs: number; value: number }[] = [];
   return {
     points,
@@ -111,7 +113,9 @@ export class GatewayWorld {
     void old;
     for (const [id, device] of this.devices) {
       device.client = broker.connect({ clientId: id });
-      await device.client.subscribe(`tardi/${SITE}/${id}/down`, ({ payload }) => device.model.receive(payload));
+      await device.client.subscribe(`tardi/${SITE}/${id}/down`, ({ payload }) =>
+        device.model.receive(payload),
+      );
       device.model.disconnect();
     }
     await this.open(options);
