@@ -94,7 +94,8 @@ class ExternalBroker implements Broker {
       this.#options.meter.count("tardigrade_broker_dropped_total");
       return;
     }
-    const bytes = typeof payload === "string" ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    const bytes =
+      typeof payload === "string" ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     if (qos === 0) {
       this.#client.publish(topic, bytes, { qos, retain: options.retain ?? false });
       return;
@@ -110,7 +111,8 @@ class ExternalBroker implements Broker {
     this.#subscriptions.add(subscription);
     // The answer comes when the broker is reached, which may be much later than the gateway's start.
     this.#client.subscribe(filter, { qos: 1 }, (error) => {
-      if (error) this.#options.logger.warn("the broker refused a subscription", { filter, error: error.message });
+      if (error)
+        this.#options.logger.warn("the broker refused a subscription", { filter, error: error.message });
     });
     return () => this.#subscriptions.delete(subscription);
   }

@@ -71,7 +71,10 @@ class ForwardLink implements ExactlyOnceLink {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     this.#client.publish(topic, bytes, { qos: 2 }, () => {});
     if (this.#store.nextOffset !== undefined) {
-      throw new TardigradeError("INTERNAL", "mqtt.js took a publish without storing it; its version is another.");
+      throw new TardigradeError(
+        "INTERNAL",
+        "mqtt.js took a publish without storing it; its version is another.",
+      );
     }
   }
 

@@ -259,7 +259,11 @@ export class DeviceModel {
     const before = this.#ring[at - 1];
     const { boot, seq } = oldest.message;
     const joins =
-      before !== undefined && !oldest.sent && !before.sent && before.boot === boot && before.message.seq + 1 === seq;
+      before !== undefined &&
+      !oldest.sent &&
+      !before.sent &&
+      before.boot === boot &&
+      before.message.seq + 1 === seq;
     if (joins) {
       const drop = before.message as Drop;
       before.message = { ...drop, seq, readings: drop.readings + oldest.readings };
