@@ -8,6 +8,7 @@ import { encodeMessage } from "../../protocols/message.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
 import { bridgeTopic, deviceTopic, isSite, stateTopic } from "../../protocols/topic.ts";
 import type { Broker, Clock, Disk, Dispose, Logger, Meter, Random } from "../io/seams.ts";
+import { History } from "../store/history.ts";
 import { openSegmentLog, type SegmentLog, type SegmentLogOptions } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { Bridge } from "./bridge.ts";
@@ -16,11 +17,12 @@ import { sessionOf } from "./device-row.ts";
 import { ErrorMonitor, type Threshold } from "./error-monitor.ts";
 import { EventHub } from "./events.ts";
 import { type Forwarder, type ForwarderOptions, openForwarder } from "./forwarder.ts";
+import { RETENTION_MS, type Resolution } from "./history-query.ts";
 import { Inbox } from "./inbox.ts";
 import { Ingest } from "./ingest.ts";
 import { Ledger } from "./ledger.ts";
 import { Maintenance } from "./maintenance.ts";
-import type { HistoryWriter, Stamps } from "./ports.ts";
+import type { Stamps } from "./ports.ts";
 import { PresenceBoard } from "./presence.ts";
 import { type Applied, Projection } from "./projection.ts";
 import type { AlertView, GatewayService } from "./service.ts";
@@ -56,7 +58,8 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly broker: Broker;
   readonly state: StateStore;
-  readonly history: HistoryWriter;
+  /** How long readings are kept, by resolution. */
+  readonly retentionMs?: Partial<Record<Resolution, number>>;
   /** The core's hybrid logical clock; wall milliseconds and a counter when absent. */
   readonly stamps?: Stamps;
   readonly log?: Partial<Omit<SegmentLogOptions, "disk" | "clock" | "random" | "meter" | "logger">>;
@@ -98,6 +101,8 @@ class Running {
   readonly #options: GatewayOptions;
   readonly #limits: GatewayLimits;
   readonly #log: SegmentLog;
+  readonly #retentionMs: Readonly<Record<Resolution, number>>;
+  readonly #history: History;
   readonly #monitor: ErrorMonitor;
   readonly #ledger: Ledger;
   readonly #projection: Projection;
@@ -116,8 +121,11 @@ class Running {
   #closed = false;
 
   constructor(options: GatewayOptions, log: SegmentLog) {
-    const { clock, meter, logger, state, history } = options;
+    const { clock, meter, logger, state } = options;
     this.#options = options;
+    this.#retentionMs = { ...RETENTION_MS, ...options.retentionMs };
+    const history = new History({ retentionMs: this.#retentionMs });
+    this.#history = history;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#log = log;
     this.#monitor = new ErrorMonitor({
@@ -216,8 +224,10 @@ class Running {
       version: this.#options.version ?? "0.0.0",
       startedMs: clock.wallMs(),
       log: this.#log,
-      history: this.#options.history,
+      history: this.#history,
       state: this.#options.state,
+      retentionMs: this.#retentionMs,
+      nowMs: () => clock.wallMs(),
       projection: this.#projection,
       ingest: this.#ingest,
       presence: this.#presence,
@@ -232,7 +242,7 @@ class Running {
       clock,
       log: this.#log,
       state: this.#options.state,
-      history: this.#options.history,
+      history: this.#history,
       logBytesMax: this.#limits.logBytesMax,
       applied: () => this.#projection.applied,
       forwarded: () => this.#forwarder?.cursor ?? Number.POSITIVE_INFINITY,

@@ -1,8 +1,8 @@
 /** What is done now and then: history beyond its retention is removed, and log that no reader needs any more. */
 import type { Clock, Dispose } from "../io/seams.ts";
+import type { History } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
-import type { HistoryWriter } from "./ports.ts";
 
 export const TICK_MS = 10_000;
 
@@ -10,7 +10,7 @@ export interface MaintenanceOptions {
   readonly clock: Clock;
   readonly log: SegmentLog;
   readonly state: StateStore;
-  readonly history: HistoryWriter;
+  readonly history: History;
   readonly logBytesMax: number;
   /** Offset of the last record applied, -1 before the first. */
   readonly applied: () => number;

@@ -9,6 +9,7 @@ import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
 import { ERRORS, LOG_LEVELS, SEVERITIES } from "../../protocols/table.ts";
 import type { Logger, Meter } from "../io/seams.ts";
+import type { History, Reading } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore, StateTransaction } from "../store/state-store.ts";
 import {
@@ -26,7 +27,6 @@ import {
   timeOf,
 } from "./device-row.ts";
 import type { Entry } from "./ledger.ts";
-import type { HistoryWriter } from "./ports.ts";
 import { decodeRecord, type LogRecord } from "./record.ts";
 import type { AlertView } from "./service.ts";
 
@@ -77,10 +77,17 @@ export type Applied =
     }
   | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow };
 
+/** What a batch of records does beside changing rows. */
+interface Effects {
+  readonly touched: Set<DeviceRow>;
+  readonly applied: Applied[];
+  readonly readings: Reading[];
+}
+
 export interface ProjectionOptions {
   readonly log: SegmentLog;
   readonly state: StateStore;
-  readonly history: HistoryWriter;
+  readonly history: History;
   readonly meter: Meter;
   readonly logger: Logger;
   readonly onApplied: (applied: readonly Applied[]) => void;
@@ -199,30 +206,27 @@ export class Projection {
   async #commit(batch: readonly Positioned[]): Promise<Applied[]> {
     const applied: Applied[] = [];
     const touched = new Set<DeviceRow>();
-    let readings = 0;
+    const readings: Reading[] = [];
     await this.#options.state.transaction((transaction) => {
       for (const record of batch) {
         if (record.offset <= this.applied) continue;
-        this.#apply(transaction, record, touched, applied);
+        this.#apply(transaction, record, { touched, applied, readings });
         this.applied = record.offset;
       }
+      this.#options.history.appendAll(transaction, readings);
       for (const row of touched) {
         row.counts.duplicates = this.duplicates(row);
         transaction.put(DEVICE_PREFIX + row.id, encodeRow(row));
       }
       transaction.put(APPLIED_KEY, encodeJson(this.applied));
     });
-    for (const one of applied) if (one.type === "readings") readings += one.readings.length;
-    if (readings > 0) this.#options.meter.count("tardigrade_readings_total", undefined, readings);
+    if (readings.length > 0) {
+      this.#options.meter.count("tardigrade_readings_total", undefined, readings.length);
+    }
     return applied;
   }
 
-  #apply(
-    transaction: StateTransaction,
-    record: Positioned,
-    touched: Set<DeviceRow>,
-    applied: Applied[],
-  ): void {
+  #apply(transaction: StateTransaction, record: Positioned, effects: Effects): void {
     const { body, offset } = record;
     if (body.type === "alert") {
       this.alerts = [body.alert, ...this.alerts.filter((alert) => !isSame(alert, body.alert))].slice(
@@ -233,70 +237,25 @@ export class Projection {
       return;
     }
     const row = this.#row(record.device);
-    touched.add(row);
+    effects.touched.add(row);
     if (record.wallMs > row.lastSeenMs) row.lastSeenMs = record.wallMs;
     switch (body.type) {
       case "message":
-        return this.#applyMessage(transaction, row, body.message, offset, applied);
+        return applyMessage(row, body.message, offset, effects);
       case "hello":
         for (const gap of body.gaps) applyGap(row, gap);
         applyHelloRecord(row, body, record.wallMs);
-        applied.push({ type: "hello", offset, row });
+        effects.applied.push({ type: "hello", offset, row });
         return;
       case "gap":
         return applyGap(row, body.gap);
       case "desired":
         row.desired = { version: body.shadow.version, entries: entriesOf(body.shadow.entries) };
-        applied.push({ type: "desired", offset, row });
+        effects.applied.push({ type: "desired", offset, row });
         return;
       case "command":
         return applyCommand(row, body.command);
       case "commandEnd":
-        return;
-    }
-  }
-
-  #applyMessage(
-    transaction: StateTransaction,
-    row: DeviceRow,
-    message: Message,
-    offset: number,
-    applied: Applied[],
-  ): void {
-    switch (message.kind) {
-      case "telemetry": {
-        if (!applySequence(row, message)) return;
-        const readings = readingsOf(row, message);
-        applyReadings(row, readings);
-        for (const { metric, timeMs, value } of readings) {
-          this.#options.history.append(transaction, { device: row.id, metric, timeMs, value });
-        }
-        applied.push({ type: "readings", offset, row, readings });
-        return;
-      }
-      case "drop":
-        if (!applySequence(row, message)) return;
-        row.counts.dropped += message.readings;
-        applied.push({ type: "drop", offset, row });
-        return;
-      case "event":
-      case "log":
-      case "error": {
-        if (!applySequence(row, message)) return;
-        if (message.kind === "error") row.counts.errors += 1;
-        const timeMs = timeOf(row, message.boot, message.uptimeUs);
-        applied.push({ offset, row, timeMs, ...toldOf(message) });
-        return;
-      }
-      case "shadow":
-        row.reported = { version: message.version, entries: entriesOf(message.entries) };
-        applied.push({ type: "reported", offset, row });
-        return;
-      case "pinStatus":
-        row.pins = message.pins;
-        applied.push({ type: "pins", offset, row });
-        return;
-      default:
         return;
     }
   }
@@ -343,6 +302,45 @@ export class Projection {
       });
       if (removed === 0) return;
     }
+  }
+}
+
+function applyMessage(row: DeviceRow, message: Message, offset: number, effects: Effects): void {
+  switch (message.kind) {
+    case "telemetry": {
+      if (!applySequence(row, message)) return;
+      const readings = readingsOf(row, message);
+      applyReadings(row, readings);
+      for (const { metric, timeMs, value } of readings) {
+        effects.readings.push({ device: row.id, metric, timeMs, value });
+      }
+      effects.applied.push({ type: "readings", offset, row, readings });
+      return;
+    }
+    case "drop":
+      if (!applySequence(row, message)) return;
+      row.counts.dropped += message.readings;
+      effects.applied.push({ type: "drop", offset, row });
+      return;
+    case "event":
+    case "log":
+    case "error": {
+      if (!applySequence(row, message)) return;
+      if (message.kind === "error") row.counts.errors += 1;
+      const timeMs = timeOf(row, message.boot, message.uptimeUs);
+      effects.applied.push({ offset, row, timeMs, ...toldOf(message) });
+      return;
+    }
+    case "shadow":
+      row.reported = { version: message.version, entries: entriesOf(message.entries) };
+      effects.applied.push({ type: "reported", offset, row });
+      return;
+    case "pinStatus":
+      row.pins = message.pins;
+      effects.applied.push({ type: "pins", offset, row });
+      return;
+    default:
+      return;
   }
 }
 

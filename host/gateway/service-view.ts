@@ -2,14 +2,15 @@
 import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
 import type { Severity } from "../../protocols/table.ts";
 import type { Dispose } from "../io/seams.ts";
+import type { History } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Commands } from "./commands.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { EventHub } from "./events.ts";
 import type { Forwarder } from "./forwarder.ts";
+import { newestPoints, type Resolution } from "./history-query.ts";
 import type { Ingest } from "./ingest.ts";
-import type { HistoryWriter } from "./ports.ts";
 import type { PresenceBoard } from "./presence.ts";
 import type { Applied, Projection } from "./projection.ts";
 import type {
@@ -34,8 +35,11 @@ export interface ServiceParts {
   readonly version: string;
   readonly startedMs: number;
   readonly log: SegmentLog;
-  readonly history: HistoryWriter;
+  readonly history: History;
   readonly state: StateStore;
+  readonly retentionMs: Readonly<Record<Resolution, number>>;
+  /** Wall clock. */
+  readonly nowMs: () => number;
   readonly projection: Projection;
   readonly ingest: Ingest;
   readonly presence: PresenceBoard;
@@ -127,8 +131,9 @@ export class Service implements GatewayService {
   }
 
   history(query: Parameters<GatewayService["history"]>[0]): readonly HistoryPoint[] {
-    const { projection, history, state } = this.#parts;
-    if (!projection.rows.has(query.device)) {
+    const { projection, history, state, retentionMs, nowMs } = this.#parts;
+    const row = projection.rows.get(query.device);
+    if (row === undefined) {
       throw new TardigradeError("DEVICE_UNKNOWN", `There is no device "${query.device.slice(0, 40)}".`);
     }
     const { fromMs, toMs, limit } = query;
@@ -138,7 +143,15 @@ export class Service implements GatewayService {
         "History needs 0 <= fromMs <= toMs and a limit of at least 1.",
       );
     }
-    return history.query(state, { ...query, limit: Math.min(Math.floor(limit), HISTORY_POINTS_MAX) });
+    // Nothing stands outside these, and each empty minute between would cost a look-up.
+    const newestMs = row.values[query.metric]?.timeMs;
+    if (newestMs === undefined) return [];
+    return newestPoints(history, state, {
+      ...query,
+      fromMs: Math.max(fromMs, nowMs() - retentionMs[query.resolution]),
+      toMs: Math.min(toMs, newestMs + 1),
+      limit: Math.min(Math.floor(limit), HISTORY_POINTS_MAX),
+    });
   }
 
   shadow(id: string): ShadowView {

@@ -1,6 +1,5 @@
 /** A gateway on simulated clock, disk and broker, with devices of the protocol's model. */
 import { type Gateway, type GatewayOptions, openGateway } from "../../host/gateway/gateway.ts";
-import type { HistoryWriter } from "../../host/gateway/ports.ts";
 import { decodeRecord, type LogRecord } from "../../host/gateway/record.ts";
 import { memoryState } from "../../host/store/memory-state.ts";
 import { openSegmentLog } from "../../host/store/segment-log.ts";
@@ -14,23 +13,6 @@ import { quietLogger, RecordingMeter } from "./quiet.ts";
 
 export const SITE = "lab";
 
-/** Raw points in one list; enough for a gateway that is asked for little. */
-export function listHistory(): HistoryWriter & {
-  readonly points: { device: string; metric: string; timeMs: number; value: number }[];
-} {
-  const points: { device: string; metric: string; timeMs: number; value: number }[] = [];
-  return {
-    points,
-    append: (_transaction, point) => points.push(point),
-    query: (_reader, { device, metric, fromMs, toMs, limit }) =>
-      points
-        .filter((point) => point.device === device && point.metric === metric)
-        .filter(({ timeMs }) => timeMs >= fromMs && timeMs < toMs)
-        .slice(-limit),
-    expire: () => 0,
-  };
-}
-
 export class GatewayWorld {
   readonly clock: SimulatedClock;
   readonly random: SeededRandom;
@@ -38,7 +20,6 @@ export class GatewayWorld {
   broker: SimulatedBroker;
   meter = new RecordingMeter();
   state: StateStore = memoryState();
-  history = listHistory();
   gateway!: Gateway;
   readonly fatal: Error[] = [];
   readonly devices = new Map<string, { readonly model: DeviceModel; client: SimulatedClient }>();
@@ -63,7 +44,6 @@ export class GatewayWorld {
         random: this.random.fork("gateway"),
         broker: this.broker,
         state: this.state,
-        history: this.history,
         meter: this.meter,
         logger: quietLogger,
         log: { segmentBytes: 64 * 1024 },
@@ -105,7 +85,6 @@ export class GatewayWorld {
     else this.disk.kill();
     const old = this.gateway;
     this.state = memoryState();
-    this.history = listHistory();
     const broker = new SimulatedBroker({ clock: this.clock });
     // The old process's subscriptions and publishes go nowhere.
     await this.broker.close();

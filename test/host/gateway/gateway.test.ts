@@ -62,6 +62,14 @@ describe("gateway", () => {
       seq: 11,
       counts: { readings: 11, messages: 11, duplicates: 0 },
     });
-    expect(world.history.points.map((point) => point.value)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 99]);
+    const points = world.gateway.history({
+      device: "pot",
+      metric: "temperature",
+      fromMs: 0,
+      toMs: Number.MAX_SAFE_INTEGER,
+      resolution: "raw",
+      limit: 100,
+    });
+    expect(points.map((point) => point.value)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 99]);
   });
 });
