@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
 import { startApi } from "../api/server.ts";
@@ -27,12 +28,15 @@ import { openLmdbState } from "../store/lmdb-state.ts";
 import { memoryState } from "../store/memory-state.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { type Config, loadConfig } from "./config.ts";
-import { historyWriter } from "./history-writer.ts";
 import { note, progress } from "./output.ts";
 
 const CONFIG_FILE = "tardigrade.yaml";
 const DAY_MS = 86_400_000;
 const MB = 2 ** 20;
+
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
+}
 
 /** The named file, else tardigrade.yaml here, else the defaults. Throws CONFIG_INVALID or FILE_UNREADABLE. */
 export function configOf(path: string | undefined): { readonly config: Config; readonly source: string } {
@@ -139,17 +143,16 @@ function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
   const hybrid = createHybridClock(openCore(readCoreBytes()), clock);
   return {
     site,
+    version: packageVersion(),
     disk: nodeDisk(resolve(config.data)),
     clock,
     random: systemRandom(),
     stamps: { next: () => hybrid.tick() },
-    history: historyWriter({
-      retentionMs: {
-        raw: store.history.rawDays * DAY_MS,
-        minute: store.history.minuteDays * DAY_MS,
-        hour: store.history.hourDays * DAY_MS,
-      },
-    }),
+    retentionMs: {
+      raw: store.history.rawDays * DAY_MS,
+      minute: store.history.minuteDays * DAY_MS,
+      hour: store.history.hourDays * DAY_MS,
+    },
     log: { segmentBytes: store.segmentMb * MB },
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
     ...(config.alerts === undefined ? {} : { thresholds: config.alerts.thresholds }),
