@@ -29,6 +29,9 @@ export interface CoreExports {
     permits: number,
     successesMin: number,
   ): number;
+  /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
+  breakerAt(handle: number): number;
+  bucketAt(handle: number): number;
   breakerFree(handle: number): number;
   breakerAcquire(handle: number, nowMs: number): number;
   breakerReturn(handle: number, permit: number, outcome: number, nowMs: number): number;
