@@ -12,4 +12,4 @@ test("the core compiles without what device compilers lack, imports nothing and 
   const message = { kind: "commandResult", id: 1, code: 0, result: 0.1 } as const;
   const encoded = codec.encode(message);
   expect(encoded.ok && codec.decode(encoded.bytes)).toEqual({ ok: true, message });
-});
+}, 60_000);
