@@ -32,6 +32,9 @@ export const DEVICE_FLAGS: readonly string[] = [
   ...["--disable", "bulk-memory", "--disable", "nontrapping-f2i", "--disable", "sign-extension"],
 ];
 
+/** Both planes in one module. */
+export const CORE_ENTRIES: readonly string[] = ["assembly/index.ts", "assembly/component.ts"];
+
 /** What is used of asc. Its own types redeclare globals such as console, so they are not imported. */
 interface Asc {
   main(
@@ -84,15 +87,16 @@ export async function buildWasm(): Promise<boolean> {
   if (fresh && existsSync(STAMP) && readFileSync(STAMP, "utf8") === hash) return false;
   mkdirSync(BUILD, { recursive: true });
   write(join(BUILD, "core.wasm"), await compileAssembly(["assembly/index.ts"], HOST_FLAGS));
-  await buildComponent();
+  const module = await compileAssembly(CORE_ENTRIES, HOST_FLAGS);
+  await transpileCore(module, join(BUILD, "core-component"));
   write(STAMP, hash);
   return true;
 }
 
-async function buildComponent(): Promise<void> {
+/** Makes a component of a module with both planes' exports, and JavaScript of that in `folder`. */
+export async function transpileCore(module: Uint8Array, folder: string): Promise<void> {
   const { transpileBytes } = await import("@bytecodealliance/jco-transpile");
   const { componentEmbed, componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
-  const module = await compileAssembly(["assembly/index.ts", "assembly/component.ts"], HOST_FLAGS);
   const embedded = await componentEmbed({
     binary: await renameExports(module),
     witSource: readFileSync(WIT, "utf8"),
@@ -106,7 +110,6 @@ async function buildComponent(): Promise<void> {
     base64Cutoff: 0,
     tlaCompat: false,
   });
-  const folder = join(BUILD, "core-component");
   rmSync(folder, { recursive: true, force: true });
   for (const [name, bytes] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });

@@ -5,20 +5,25 @@
 import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COVERAGE_FOLDER, COVERAGE_WASM, instrumentAssembly } from "../test/support/assembly-coverage.ts";
-import { compileAssembly } from "./build-wasm.ts";
+import {
+  COVERAGE_COMPONENT,
+  COVERAGE_FOLDER,
+  COVERAGE_WASM,
+  instrumentAssembly,
+} from "../test/support/assembly-coverage.ts";
+import { CORE_ENTRIES, compileAssembly, transpileCore } from "./build-wasm.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BUILD = join(ROOT, "build");
 const SHARE_MIN = 0.8;
-/** The typed plane is another module file; test/host/core/planes.test.ts covers it by calling every function of the world. */
-const NOT_LOADED = new Set(["assembly/component.ts"]);
 
 const instrumented = instrumentAssembly(ROOT);
 mkdirSync(BUILD, { recursive: true });
 const flags = ["-O1", "--noAssert", "--runtime", "stub", "--use", "abort=", "--initialMemory", "4"];
-const entries = ["assembly/index.ts", instrumented.entry];
-writeFileSync(join(BUILD, COVERAGE_WASM), await compileAssembly(entries, flags, instrumented.sources));
+const entries = [...CORE_ENTRIES, instrumented.entry];
+const module = await compileAssembly(entries, flags, instrumented.sources);
+writeFileSync(join(BUILD, COVERAGE_WASM), module);
+await transpileCore(module, join(BUILD, COVERAGE_COMPONENT));
 rmSync(join(BUILD, COVERAGE_FOLDER), { recursive: true, force: true });
 
 const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
@@ -34,7 +39,6 @@ const runs = files.map(
   (file) => JSON.parse(readFileSync(join(BUILD, COVERAGE_FOLDER, file), "utf8")) as number[],
 );
 instrumented.counters.forEach(({ path, line }, id) => {
-  if (NOT_LOADED.has(path)) return;
   const module = modules.get(path) ?? { total: 0, hit: 0, missed: new Set() };
   modules.set(path, module);
   module.total += 1;

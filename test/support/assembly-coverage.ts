@@ -8,6 +8,7 @@ import { join } from "node:path";
 import ts from "typescript";
 
 export const COVERAGE_WASM = "core-coverage.wasm";
+export const COVERAGE_COMPONENT = "coverage-component";
 export const COVERAGE_FOLDER = "coverage-assembly";
 
 export interface CoverageExports {
