@@ -122,6 +122,20 @@ export const MUTANTS: readonly Mutant[] = [
     test: "test/host/store/segment.test.ts",
   },
   {
+    name: "no fdatasync on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fdatasyncAsync(this.#descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
+  },
+  {
+    name: "no fsync of folders on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fsyncAsync(descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
+  },
+  {
     name: "wrong CRC table",
     file: "protocols/crc.ts",
     find: "0xedb88320",
