@@ -2,6 +2,9 @@
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import { type Category, ERRORS, type ErrorCode } from "../../protocols/table.ts";
 
+/** Messages of the HTTP server repeat what was sent. */
+const MESSAGE_CHARS_MAX = 200;
+
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   REQUEST_INVALID: 400,
   DEVICE_ID_INVALID: 400,
@@ -79,7 +82,9 @@ export function toClientError(thrown: unknown): TardigradeError {
     });
   }
   if (typeof statusCode === "number" && statusCode >= 400 && statusCode < 500 && thrown instanceof Error) {
-    return new TardigradeError("REQUEST_INVALID", thrown.message, { cause: thrown });
+    return new TardigradeError("REQUEST_INVALID", thrown.message.slice(0, MESSAGE_CHARS_MAX), {
+      cause: thrown,
+    });
   }
   return hidden(thrown);
 }

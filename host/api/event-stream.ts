@@ -98,6 +98,8 @@ class EventStream {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
       "x-accel-buffering": "no",
+      // Nothing follows a stream, and a client that was closed should see that it was.
+      connection: "close",
       "x-content-type-options": "nosniff",
     });
     response.write(`retry: ${RETRY_MS}\n\n`);
