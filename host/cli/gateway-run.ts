@@ -41,7 +41,7 @@ export function packageVersion(): string {
 /** The named file, else tardigrade.yaml here, else the defaults. Throws CONFIG_INVALID or FILE_UNREADABLE. */
 export function configOf(path: string | undefined): { readonly config: Config; readonly source: string } {
   if (path === undefined && !existsSync(CONFIG_FILE))
-    return { config: loadConfig("", "defaults"), source: "defaults" };
+    return { config: loadConfig("", "defaults", process.env), source: "defaults" };
   const file = path ?? CONFIG_FILE;
   let text: string;
   try {
@@ -53,7 +53,7 @@ export function configOf(path: string | undefined): { readonly config: Config; r
       { cause },
     );
   }
-  return { config: loadConfig(text, file), source: file };
+  return { config: loadConfig(text, file, process.env), source: file };
 }
 
 export async function gatewayCommand(options: {
