@@ -15,7 +15,6 @@ export interface Mutant {
 const CRASH = "test/host/store/log-crash.test.ts";
 const FAULTS = "test/host/store/log-faults.test.ts";
 const RECOVERY = "test/host/store/recovery.test.ts";
-const LOG = "test/host/store/segment-log.test.ts";
 const NO_LOSS = "test/host/gateway/no-loss.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
