@@ -59,6 +59,13 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
+  /** What to say of a process that ended before it was stopped; undefined while it runs. */
+  get obituary(): string | undefined {
+    if (!this.#ended) return undefined;
+    const { exitCode, signalCode } = this.#process;
+    return this.#failure(`ended by itself (${signalCode ?? exitCode})`).message;
+  }
+
   /** Zeros when it has ended. */
   usage(): Usage {
     return usageOf(this.#process.pid) ?? { rssBytes: 0, cpuS: 0 };
@@ -80,6 +87,7 @@ export class Child {
       for (;;) {
         for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift()) {
           if (line.type === type) return line;
+          if (line.type === "failed") throw this.#failure(`failed: ${line.message}`);
         }
         if (this.#ended || late) throw this.#failure(late ? `did not say "${type}" in time` : "ended");
         await new Promise<void>((resolve) => {

@@ -74,6 +74,7 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
     window: WINDOW,
   };
   const messages = job.devices * job.messagesPerDevice;
+  const children: Child[] = [];
   const generator = Child.node("load generator", [join(ROOT, "bench/load-generator.ts")]);
   const stops: (() => Promise<void>)[] = [() => generator.stop()];
   const load = async (more: Pick<LoadJob, "port" | "counting" | "boot">): Promise<LoadResult> => {
@@ -88,10 +89,12 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
       folder: gatewayFolder,
       ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
     });
+    children.push(gateway.child);
     sides.ours = gatewaySide(gateway, load);
     stops.push(sides.ours.stop);
     for (const qos of [1, 0] as const) {
       const child = Child.node("aedes", [join(ROOT, "bench/bare-broker.ts")]);
+      children.push(child);
       stops.push(() => child.stop());
       const { port } = await child.next("ready");
       const side = await brokerSide({ child, port: Number(port), qos, load, messages });
@@ -100,6 +103,7 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
     }
     if (binary !== undefined) {
       const { child, port } = await startMosquitto(join(folder, "mosquitto"), binary);
+      children.push(child);
       stops.push(() => child.stop());
       sides.mosquitto = await brokerSide({ child, port, qos: 1, load, messages });
       stops.push(sides.mosquitto.stop);
@@ -130,6 +134,9 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
     );
     const stored = await storedChecksums(gateway.data);
     return rowsOf({ measured, stored, syncRates, job, binary });
+  } catch (error) {
+    const obituaries = children.map((child) => child.obituary).filter((text) => text !== undefined);
+    throw new Error([...obituaries, (error as Error).message].join("\n"), { cause: error });
   } finally {
     await Promise.all(stops.map((stop) => stop().catch(() => undefined)));
   }

@@ -77,5 +77,10 @@ async function run(job: LoadJob): Promise<LoadResult> {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(`${JSON.stringify(await run(JSON.parse(line) as LoadJob))}\n`);
+  const job = JSON.parse(line) as LoadJob;
+  const answer = await run(job).catch((error: Error) => ({
+    type: "failed",
+    message: `${error.message} (port ${job.port}, run ${job.boot})`,
+  }));
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
