@@ -27,6 +27,8 @@ export interface GatewayProcessOptions {
   readonly cli?: string;
   /** For node, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[];
+  /** Broker that gets everything. */
+  readonly forward?: string;
 }
 
 export async function startGateway(options: GatewayProcessOptions): Promise<GatewayProcess> {
@@ -36,6 +38,7 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Gate
   const config = join(folder, "tardigrade.yaml");
   const lines = [`site: ${SITE}`, `data: ${JSON.stringify(data)}`, "mqtt:", `  port: ${port}`];
   lines.push("http:", "  port: 0", "log:", "  level: error");
+  if (options.forward !== undefined) lines.push("forward:", `  url: ${options.forward}`);
   writeFileSync(config, `${lines.join("\n")}\n`);
   const child = Child.node("gateway", [...nodeArgs, cli, "gateway", "run", "--config", config, "--announce"]);
   const { httpPort } = await child.next("ready");
