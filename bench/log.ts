@@ -162,12 +162,18 @@ async function lmdbRun({ folder, records, inFlight }: Work): Promise<Run> {
   const database = open<Uint8Array, number>({ path: join(folder, "lmdb"), encoding: "binary" });
   try {
     const startedMs = clock.monotonicMs();
-    for (let at = 0; at < records.length; at += inFlight) {
-      for (const [index, record] of records.slice(at, at + inFlight).entries()) {
+    // Two halves of what may be in flight, so that one fills while the other is on its way to the disk.
+    const half = Math.max(1, inFlight >> 1);
+    let before: Promise<unknown> = Promise.resolve();
+    for (let at = 0; at < records.length; at += half) {
+      for (const [index, record] of records.slice(at, at + half).entries()) {
         void database.put(at + index, Buffer.from(record.buffer));
       }
-      await database.flushed;
+      const flushed = Promise.resolve(database.flushed);
+      await (inFlight === 1 ? flushed : before);
+      before = flushed;
     }
+    await before;
     const elapsedMs = clock.monotonicMs() - startedMs;
     let checksum = 0;
     for (const { value } of database.getRange({})) checksum = (checksum + crc32(value)) >>> 0;

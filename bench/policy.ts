@@ -1,5 +1,6 @@
 /**
- * What a policy adds to a call, beside cockatiel: the same work guarded by both, in turns, nanoseconds a call.
+ * What a policy adds to a call, beside cockatiel: the same work guarded by both, in turns, nanoseconds a call. Ours with their
+ * defaults, which read the clock once a turn of the event loop.
  *
  * cockatiel's policies are asynchronous throughout; ours run plain work plainly. Rows with "async work" give both a promise to
  * guard; rows with "plain work" show what that difference is worth. cockatiel has no rate limiter: its bulkhead is the nearest
