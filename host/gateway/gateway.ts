@@ -298,7 +298,15 @@ class Running {
       });
     });
     if (refused !== undefined) this.#disposers.push(refused);
-    this.#disposers.push(broker.onState((up) => this.#brokerState(up)));
+    let told = false;
+    this.#disposers.push(
+      broker.onState((up) => {
+        told = true;
+        this.#brokerState(up);
+      }),
+    );
+    // A broker that tells of changes only is up.
+    if (!told) this.#brokerState(true);
   }
 
   /** The embedded broker is up at once; an external one whenever its connection is, and then it may have missed anything. */
