@@ -220,6 +220,7 @@ describe("bridge", () => {
 
   test("state, info, devices and health are retained; close leaves offline behind", async () => {
     const { world } = await started();
+    await world.clock.advance(1100);
     expect(world.text(`tardi/${SITE}/bridge/state`)).toBe("online");
     expect(world.json(`tardi/${SITE}/bridge/info`)).toMatchObject({ site: SITE });
     expect(world.json(`tardi/${SITE}/bridge/health`)).toMatchObject({ state: "ok" });
