@@ -18,6 +18,8 @@ export interface CoreExports {
   decodeMessage(input: number, length: number, tokens: number, tokensMax: number): number;
   decodedKind(): number;
   encodeMessage(kind: number, tokens: number, count: number, output: number, capacity: number): number;
+  retryInit(at: number, baseUs: number, capUs: number, attemptsMax: number, jitter: number): number;
+  retryNext(at: number, failures: number, random: number): bigint;
   backoffUs(baseUs: number, capUs: number, failures: number, jitter: number, random: number): number;
   breakerCreate(
     openMs: number,
@@ -29,6 +31,9 @@ export interface CoreExports {
     permits: number,
     successesMin: number,
   ): number;
+  /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
+  breakerAt(handle: number): number;
+  bucketAt(handle: number): number;
   breakerFree(handle: number): number;
   breakerAcquire(handle: number, nowMs: number): number;
   breakerReturn(handle: number, permit: number, outcome: number, nowMs: number): number;

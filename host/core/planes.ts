@@ -3,7 +3,8 @@
  * decisions, captured while jco's transpiled code instantiates the module. A typed call costs microseconds, a raw one
  * nanoseconds; a handle means the same to both.
  */
-import { type Core, coreOf } from "./core.ts";
+import { TardigradeError } from "../../protocols/error.ts";
+import { type Core, codeOfStatus, coreOf } from "./core.ts";
 
 export interface BreakerOptionsRecord {
   readonly openMs: number;
@@ -37,7 +38,7 @@ export interface PoolView {
   readonly capacity: number;
 }
 
-/** The world's interface. A failed result throws an error whose `payload` is the number of the code. */
+/** The world's interface. A failed result throws a TardigradeError. */
 export interface TypedPlane {
   createBreaker(options: BreakerOptionsRecord): number;
   inspectBreaker(handle: number, nowMs: number): BreakerView;
@@ -72,5 +73,32 @@ export function openPlanes(instantiate: Instantiate, wasm: Uint8Array<ArrayBuffe
     },
   );
   if (captured === undefined) throw new Error("the transpiled component instantiated no module");
-  return { core: coreOf(captured), typed: policies };
+  return { core: coreOf(captured), typed: withErrors(policies) };
+}
+
+function withErrors(plane: TypedPlane): TypedPlane {
+  const wrap =
+    <A extends readonly unknown[], R>(operation: string, call: (...args: A) => R) =>
+    (...args: A): R => {
+      try {
+        return call(...args);
+      } catch (error) {
+        // jco throws the error of a result as it is in the world: the number of a code.
+        if (typeof error !== "number") throw error;
+        throw new TardigradeError(
+          codeOfStatus(-error),
+          `The core refused ${operation}: an option is out of range, or the handle names nothing.`,
+          { context: { component: "core", operation } },
+        );
+      }
+    };
+  return {
+    createBreaker: wrap("createBreaker", plane.createBreaker),
+    inspectBreaker: wrap("inspectBreaker", plane.inspectBreaker),
+    freeBreaker: wrap("freeBreaker", plane.freeBreaker),
+    createBucket: wrap("createBucket", plane.createBucket),
+    inspectBucket: wrap("inspectBucket", plane.inspectBucket),
+    freeBucket: wrap("freeBucket", plane.freeBucket),
+    inspectPools: wrap("inspectPools", plane.inspectPools),
+  };
 }

@@ -4,6 +4,8 @@
  * constructor, so one seed replays a run.
  */
 
+import type { ErrorCode } from "../../protocols/table.ts";
+
 /** Ends a subscription, a timer or a listener. Calling it twice does nothing. */
 export type Dispose = () => void;
 
@@ -93,6 +95,13 @@ export interface Delivery {
   readonly clientId?: string;
 }
 
+/** A publish that a broker refused on behalf of the gateway's topic rules. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly topic: string;
+  readonly clientId: string;
+}
+
 /**
  * The gateway's view of an MQTT broker: the embedded one in the same process, an external one through a client, or the
  * simulated one.
@@ -107,6 +116,38 @@ export interface Broker {
   subscribe(filter: string, handler: (delivery: Delivery) => void): Promise<Dispose>;
   /** Connection to the broker lost (up=false) or back (up=true); the embedded one is always up. */
   onState(listener: (up: boolean) => void): Dispose;
+  /** Publishes refused by the topic rules; a broker that enforces them elsewhere (an ACL file) tells of none. */
+  onRefused?(listener: (refusal: Refusal) => void): Dispose;
   /** Bytes or messages waiting inside are bounded; beyond the bound publish() drops QoS 0 and counts, never blocks. */
+  close(): Promise<void>;
+}
+
+/** A packet of an outgoing exactly-once (QoS 2) flow, kept until the flow is complete. */
+export interface OutgoingPacket {
+  /** publish: sent and maybe received. pubrel: received for certain, to be released. */
+  readonly state: "publish" | "pubrel";
+  readonly messageId: number;
+  /** Empty in state pubrel. */
+  readonly topic: string;
+  readonly payload: Uint8Array;
+}
+
+/** Where the flows outlive the process; the link calls it, its owner keeps it on disk. */
+export interface PacketStore {
+  /** Takes the place of what has the same id. Calls `done` when it is on disk, and not before. */
+  put(packet: OutgoingPacket, offset: number, done: (error?: Error) => void): void;
+  /** The flow is complete. */
+  remove(messageId: number): void;
+  get(messageId: number): OutgoingPacket | undefined;
+  /** What is outstanding, in the order of sending, when nothing is being written any more. */
+  outstanding(done: (packets: readonly OutgoingPacket[]) => void): void;
+}
+
+/** Publishes to another broker exactly once, given a store that keeps its promises. */
+export interface ExactlyOnceLink {
+  /** Only while up. `offset` goes to the store with the packet. */
+  publish(topic: string, payload: Uint8Array, offset: number): void;
+  /** Up means that what was outstanding is delivered. */
+  onState(listener: (up: boolean) => void): Dispose;
   close(): Promise<void>;
 }

@@ -19,7 +19,8 @@ export async function openSegmentLog(options: SegmentLogOptions): Promise<Segmen
   const { disk, folder } = options;
   checkOptions(options);
   await disk.makeFolder(folder);
-  await disk.syncFolder(parentOf(folder));
+  // Every folder on the way may be new; a log whose folder's name is not on the disk is lost with it.
+  for (const above of foldersAbove(folder)) await disk.syncFolder(above);
   const lock = await disk.lock(`${folder}/lock`);
   try {
     const found = await disk.list(folder);
@@ -68,7 +69,7 @@ function checkOptions(options: SegmentLogOptions): void {
   }
 }
 
-function parentOf(folder: string): string {
-  const cut = folder.lastIndexOf("/");
-  return cut < 0 ? "." : folder.slice(0, cut);
+function foldersAbove(folder: string): string[] {
+  const parts = folder.split("/");
+  return parts.map((_, count) => (count === 0 ? "." : parts.slice(0, count).join("/")));
 }

@@ -74,11 +74,12 @@ export class SegmentReader {
   async read(from: number, limits: { readonly bytes: number; readonly syncedEnd: number }): Promise<LogPage> {
     let at = from;
     for (;;) {
-      const first = this.#segments[0] as Segment;
-      at = Math.max(at, first.base + SEGMENT_HEADER_BYTES);
-      if (at >= limits.syncedEnd) return { records: [], next: at };
+      at = Math.max(at, (this.#segments[0] as Segment).base);
       const number = this.#find(at);
       const segment = this.#segments[number] as Segment;
+      // The end of a full segment is also the start of the next one's header.
+      at = Math.max(at, segment.base + SEGMENT_HEADER_BYTES);
+      if (at >= limits.syncedEnd) return { records: [], next: at };
       const end = Math.min(segment.end, limits.syncedEnd - segment.base);
       const page =
         at - segment.base < end ? await this.#readSegment(segment, { at, end }, limits.bytes) : undefined;
@@ -87,7 +88,7 @@ export class SegmentReader {
       const next = this.#segments[number + 1];
       // A segment that was left behind while we read it may hold more by now: only what was synced before counts.
       if (next === undefined || limits.syncedEnd <= next.base) return { records: [], next: page?.next ?? at };
-      at = Math.max(at, next.base + SEGMENT_HEADER_BYTES);
+      at = Math.max(at, next.base);
     }
   }
 

@@ -318,7 +318,6 @@ export class SimulatedDisk implements Disk {
     this.#mount.alive = false;
     this.#mount = { alive: true, locks: new Set() };
     this.#disk = this.#view(this.#mount);
-    this.#crashAt = undefined;
   }
 
   #folder(path: string): SimulatedFolder | undefined {

@@ -202,11 +202,11 @@ class StreamEnd implements ByteStream {
   }
 
   fail(error: Error): void {
-    this.#end(error);
-    this.peer?.#end(error);
+    this.end(error);
+    this.peer?.end(error);
   }
 
-  #end(error?: Error): void {
+  end(error?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#failure = error;
@@ -248,8 +248,8 @@ class StreamEnd implements ByteStream {
     this.#deliver();
     if (this.#closing && this.#queue.length === 0) {
       const peer = this.peer;
-      this.#end();
-      peer?.#end();
+      this.end();
+      peer?.end();
     }
   }
 

@@ -1,0 +1,485 @@
+/**
+ * A gateway, composed from its seams. It starts in an order that no device can overtake: the log is recovered, the state
+ * restored, the log after the checkpoint applied, the sessions' watermarks set from it; only then is the broker subscribed to
+ * and are devices asked for their hellos.
+ */
+import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+import { encodeMessage } from "../../protocols/message.ts";
+import type { Message } from "../../protocols/messages.generated.ts";
+import { bridgeTopic, deviceTopic, isSite, stateTopic } from "../../protocols/topic.ts";
+import type { Broker, Clock, Disk, Dispose, Logger, Meter, Random } from "../io/seams.ts";
+import { History } from "../store/history.ts";
+import { openSegmentLog, type SegmentLog, type SegmentLogOptions } from "../store/segment-log.ts";
+import type { StateStore } from "../store/state-store.ts";
+import { Bridge } from "./bridge.ts";
+import { Commands } from "./commands.ts";
+import { sessionOf } from "./device-row.ts";
+import { ErrorMonitor, type Threshold } from "./error-monitor.ts";
+import { EventHub } from "./events.ts";
+import { type Forwarder, type ForwarderOptions, openForwarder } from "./forwarder.ts";
+import { RETENTION_MS, type Resolution } from "./history-query.ts";
+import { Inbox } from "./inbox.ts";
+import { Ingest } from "./ingest.ts";
+import { Ledger } from "./ledger.ts";
+import { Maintenance } from "./maintenance.ts";
+import type { Stamps } from "./ports.ts";
+import { PresenceBoard } from "./presence.ts";
+import { type Applied, Projection } from "./projection.ts";
+import type { AlertView, GatewayService } from "./service.ts";
+import { Service } from "./service-view.ts";
+import { Shadows } from "./shadows.ts";
+import { wallStamps } from "./stamps.ts";
+import { StateTopics } from "./state-topics.ts";
+import { stateJson, summaryOf } from "./summary.ts";
+
+export interface GatewayLimits {
+  readonly devicesMax: number;
+  /** A device that is silent for so long is offline. */
+  readonly silenceMs: number;
+  /** Least time between two publishes of a device's state. */
+  readonly stateIntervalMs: number;
+  /** The log is kept up to this size, and longer where a reader still needs it. */
+  readonly logBytesMax: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  devicesMax: 5000,
+  silenceMs: 60_000,
+  stateIntervalMs: 250,
+  logBytesMax: 4 * 1024 ** 3,
+};
+
+export interface GatewayOptions {
+  readonly site: string;
+  /** Shown in info(). */
+  readonly version?: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly broker: Broker;
+  readonly state: StateStore;
+  /** How long readings are kept, by resolution. */
+  readonly retentionMs?: Partial<Record<Resolution, number>>;
+  /** The core's hybrid logical clock; wall milliseconds and a counter when absent. */
+  readonly stamps?: Stamps;
+  readonly log?: Partial<Omit<SegmentLogOptions, "disk" | "clock" | "random" | "meter" | "logger">>;
+  readonly forwarder?: Pick<ForwarderOptions, "link" | "target" | "folder" | "inFlightMax">;
+  readonly meter: Meter;
+  readonly logger: Logger;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly thresholds?: readonly Threshold[];
+  /** The log or the projection ended; the process should end too, a restart finds what is on the disk. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export interface Gateway extends GatewayService {
+  readonly errorMonitor: ErrorMonitor;
+  /** Resolves when everything synced so far is applied to the state. For tests and orderly shutdowns. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Rejects with LOG_CORRUPT, LOG_LOCKED, FORMAT_VERSION, STATE_CORRUPT, CONFIG_INVALID or a disk error. */
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  const { site, clock, meter, logger, disk, random } = options;
+  if (!isSite(site)) {
+    const message = `"${site.slice(0, 40)}" is no site name: use 1 to 31 of a-z, 0-9 and -, not first a -.`;
+    throw new TardigradeError("CONFIG_INVALID", message);
+  }
+  const log = await openSegmentLog({ folder: "log", ...options.log, disk, clock, random, meter, logger });
+  try {
+    const running = new Running(options, log);
+    await running.start();
+    return running.gateway();
+  } catch (error) {
+    await log.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+class Running {
+  readonly #options: GatewayOptions;
+  readonly #limits: GatewayLimits;
+  readonly #log: SegmentLog;
+  readonly #retentionMs: Readonly<Record<Resolution, number>>;
+  readonly #history: History;
+  readonly #monitor: ErrorMonitor;
+  readonly #ledger: Ledger;
+  readonly #projection: Projection;
+  readonly #ingest: Ingest;
+  readonly #presence: PresenceBoard;
+  readonly #shadows: Shadows;
+  readonly #events: EventHub;
+  readonly #states: StateTopics;
+  #commands!: Commands;
+  #service!: Service;
+  #bridge!: Bridge;
+  #forwarder: Forwarder | undefined;
+  #maintenance: Maintenance | undefined;
+  readonly #disposers: Dispose[] = [];
+  readonly #unloggedAlerts: AlertView[] = [];
+  #closed = false;
+
+  constructor(options: GatewayOptions, log: SegmentLog) {
+    const { clock, meter, logger, state } = options;
+    this.#options = options;
+    this.#retentionMs = { ...RETENTION_MS, ...options.retentionMs };
+    const history = new History({ retentionMs: this.#retentionMs });
+    this.#history = history;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#log = log;
+    this.#monitor = new ErrorMonitor({
+      clock,
+      meter,
+      logger,
+      ...(options.thresholds === undefined ? {} : { thresholds: options.thresholds }),
+    });
+    const stamps = options.stamps ?? wallStamps(clock);
+    this.#ledger = new Ledger({ log, stamps, clock });
+    const send = (device: string, message: Message): void => this.#send(device, message);
+    const row = (device: string) => this.#projection.rows.get(device);
+    this.#ingest = new Ingest({
+      ledger: this.#ledger,
+      clock,
+      monitor: this.#monitor,
+      meter,
+      devicesMax: this.#limits.devicesMax,
+      send,
+      heard: (device) => this.#presence.heard(device),
+      opened: (device) => this.#commands.reopened(device),
+      unsequenced: (device, message) => this.#unsequenced(device, message),
+    });
+    this.#projection = new Projection({
+      log,
+      state,
+      history,
+      meter,
+      logger,
+      onApplied: (applied) => this.#applied(applied),
+      onBehind: (behind) => {
+        this.#ledger.hold = behind;
+      },
+      onFailed: (error) => this.#failed(error),
+      duplicatesOf: (device) => this.#ingest.duplicatesOf(device),
+    });
+    this.#ledger.onDurable((entries) => this.#projection.push(entries));
+    this.#shadows = new Shadows({
+      ledger: this.#ledger,
+      clock,
+      row,
+      send,
+      isOpen: (device) => this.#ingest.sessions.get(device)?.open === true,
+    });
+    this.#presence = new PresenceBoard({
+      clock,
+      silenceMs: this.#limits.silenceMs,
+      onChange: (device, deviceState) => this.#presenceChanged(device, deviceState),
+    });
+    this.#events = new EventHub({ log, row, onError: (error) => this.#bug("events", error) });
+    this.#states = new StateTopics({
+      clock,
+      intervalMs: this.#limits.stateIntervalMs,
+      publish: (device) => this.#publishState(device),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { broker, clock, site, logger } = this.#options;
+    await this.#projection.restore();
+    for (const row of this.#projection.rows.values()) this.#ingest.sessions.set(row.id, sessionOf(row));
+    this.#monitor.restore(this.#projection.alerts);
+    this.#disposers.push(
+      this.#monitor.onAlert((alert) => this.#alert(alert)),
+      this.#log.onState((state) => this.#logState(state === "full")),
+      this.#log.onFatal((error) => this.#failed(error)),
+    );
+    this.#logState(this.#log.state === "full");
+    const rows = [...this.#projection.rows.values()];
+    this.#commands = new Commands({
+      ledger: this.#ledger,
+      clock,
+      monitor: this.#monitor,
+      send: (device, message) => this.#send(device, message),
+      isKnown: (device) => this.#projection.rows.has(device),
+      onChange: (command, offset) => this.#events.emit({ type: "command", offset, command }),
+      lastId: rows.reduce((highest, row) => Math.max(highest, row.lastCommandId), 0),
+    });
+    if (this.#options.forwarder !== undefined) {
+      this.#forwarder = await openForwarder({
+        ...this.#options.forwarder,
+        site,
+        disk: this.#options.disk,
+        clock,
+        random: this.#options.random,
+        log: this.#log,
+        applied: () => this.#projection.applied,
+        row: (device) => this.#projection.rows.get(device),
+        monitor: this.#monitor,
+        meter: this.#options.meter,
+        logger,
+      });
+    }
+    this.#service = new Service({
+      site,
+      version: this.#options.version ?? "0.0.0",
+      startedMs: clock.wallMs(),
+      log: this.#log,
+      history: this.#history,
+      state: this.#options.state,
+      retentionMs: this.#retentionMs,
+      nowMs: () => clock.wallMs(),
+      projection: this.#projection,
+      ingest: this.#ingest,
+      presence: this.#presence,
+      shadows: this.#shadows,
+      commands: this.#commands,
+      monitor: this.#monitor,
+      events: this.#events,
+      forwarder: this.#forwarder,
+    });
+    this.#bridge = new Bridge({ site, broker, service: this.#service, monitor: this.#monitor });
+    this.#maintenance = new Maintenance({
+      clock,
+      log: this.#log,
+      state: this.#options.state,
+      history: this.#history,
+      logBytesMax: this.#limits.logBytesMax,
+      applied: () => this.#projection.applied,
+      forwarded: () => this.#forwarder?.cursor ?? Number.POSITIVE_INFINITY,
+      onTick: () => {
+        this.#logAlerts();
+        this.#bridge.health();
+      },
+      onError: (error) => this.#bug("maintenance", error),
+    });
+    await this.#subscribe();
+    logger.info("gateway is up", { site, devices: rows.length, logEnd: this.#log.end });
+  }
+
+  gateway(): Gateway {
+    const service = this.#service;
+    return {
+      info: () => service.info(),
+      health: () => service.health(),
+      devices: () => service.devices(),
+      device: (id) => service.device(id),
+      history: (query) => service.history(query),
+      shadow: (id) => service.shadow(id),
+      setDesired: (id, patch, options) => service.setDesired(id, patch, options),
+      command: (id, command) => service.command(id, command),
+      errors: () => service.errors(),
+      alerts: () => service.alerts(),
+      events: (listener, options) => service.events(listener, options),
+      errorMonitor: this.#monitor,
+      settled: () => this.#projection.idle(),
+      close: () => this.#close(),
+    };
+  }
+
+  async #subscribe(): Promise<void> {
+    const { broker, site } = this.#options;
+    const inbox = new Inbox({
+      site,
+      monitor: this.#monitor,
+      receive: (device, payload) => this.#ingest.receive(device, payload),
+      availability: (device, word) => this.#presence.hint(device, word),
+      patch: (device, patch) => this.#shadows.setDesired(device, patch),
+      get: (device) => this.#publishState(device),
+      request: (topic, payload) => this.#bridge.request(topic, payload),
+    });
+    this.#disposers.push(...(await inbox.subscribe(broker)));
+    const refused = broker.onRefused?.(({ code, topic, clientId }) => {
+      const message = `Client "${clientId.slice(0, 40)}" may not publish on "${topic.slice(0, 80)}".`;
+      this.#ingest.totals.refused += 1;
+      this.#monitor.report(code, {
+        component: "broker",
+        message,
+        context: { client: clientId.slice(0, 40) },
+      });
+    });
+    if (refused !== undefined) this.#disposers.push(refused);
+    this.#disposers.push(broker.onState((up) => this.#brokerState(up)));
+  }
+
+  /** The embedded broker is up at once; an external one whenever its connection is, and then it may have missed anything. */
+  #brokerState(up: boolean): void {
+    if (!up) {
+      this.#monitor.raise("broker", {
+        code: "BROKER_UNREACHABLE",
+        message: "The MQTT broker cannot be reached; devices keep their readings until it is back.",
+      });
+      return;
+    }
+    this.#monitor.clear("broker");
+    this.#bridge.announce();
+    for (const device of this.#projection.rows.keys()) this.#states.changed(device);
+    this.#ingest.askHellos();
+  }
+
+  #send(device: string, message: Message): void {
+    this.#options.broker.publish(deviceTopic(this.#options.site, device, "down"), encodeMessage(message));
+  }
+
+  #publishState(device: string): void {
+    const row = this.#projection.rows.get(device);
+    if (row === undefined) return;
+    const { broker, site } = this.#options;
+    const json = stateJson(row, this.#presence.state(device));
+    broker.publish(stateTopic(site, device), json, { retain: true, qos: 1 });
+  }
+
+  #presenceChanged(device: string, state: string): void {
+    const { broker, site, meter } = this.#options;
+    broker.publish(deviceTopic(site, device, "availability"), state, { retain: true, qos: 1 });
+    meter.gauge("tardigrade_devices_online", this.#presence.onlineCount);
+    this.#states.changed(device);
+    const row = this.#projection.rows.get(device);
+    if (row === undefined) return;
+    this.#emitDevice(device, -1);
+    this.#bridge.devices();
+  }
+
+  #unsequenced(device: string, message: Message): boolean {
+    switch (message.kind) {
+      case "commandResult":
+        if (!this.#commands.answer(device, message)) {
+          // A repeated command is answered twice; the second answer has nobody waiting.
+          this.#options.meter.count("tardigrade_command_results_unexpected_total");
+        }
+        return false;
+      case "shadow": {
+        if (message.role !== 1) {
+          const told = `${device} sent a desired shadow; only a gateway does.`;
+          this.#monitor.report("SHADOW_INVALID", { component: "ingest", device, message: told });
+          return false;
+        }
+        const reported = this.#projection.rows.get(device)?.reported;
+        // A report that says nothing new is not worth a record.
+        return (
+          reported === undefined ||
+          reported.version !== message.version ||
+          Object.keys(reported.entries).length !== message.entries.length ||
+          message.entries.some(({ key, value }) => reported.entries[key] !== value)
+        );
+      }
+      default:
+        return true;
+    }
+  }
+
+  #applied(applied: readonly Applied[]): void {
+    this.#forwarder?.wake();
+    for (const one of applied) {
+      const device = one.row.id;
+      this.#states.changed(device);
+      switch (one.type) {
+        case "readings":
+          if (this.#events.isWatched) {
+            this.#events.emit({ type: "readings", offset: one.offset, device, readings: one.readings });
+          }
+          break;
+        case "event":
+        case "log":
+        case "error":
+          this.#tell(one);
+          break;
+        case "hello":
+          this.#shadows.reconcile(device);
+          this.#emitDevice(device, one.offset);
+          this.#bridge.devices();
+          break;
+        case "desired":
+        case "reported":
+          this.#shadows.reconcile(device);
+          this.#events.emit({ type: "shadow", offset: one.offset, shadow: this.#shadows.view(device) });
+          break;
+        case "pins":
+        case "drop":
+          this.#emitDevice(device, one.offset);
+      }
+    }
+  }
+
+  #tell(told: Extract<Applied, { type: "event" | "log" | "error" }>): void {
+    const { type, offset, timeMs, severity, name, text, value } = told;
+    const device = told.row.id;
+    const words = text === undefined ? {} : { text };
+    const what = value === undefined ? {} : { value };
+    this.#events.emit({ type, offset, device, timeMs, severity, name, ...words, ...what });
+    if (type === "error") this.#service.deviceError(told);
+  }
+
+  #emitDevice(device: string, offset: number): void {
+    const row = this.#projection.rows.get(device);
+    if (row === undefined || !this.#events.isWatched) return;
+    const live = { state: this.#presence.state(device), duplicates: this.#projection.duplicates(row) };
+    this.#events.emit({ type: "device", offset, device: summaryOf(row, live) });
+  }
+
+  #alert(alert: AlertView): void {
+    this.#events.emit({ type: "alert", offset: -1, alert });
+    this.#unloggedAlerts.push(alert);
+    if (this.#unloggedAlerts.length > 100) this.#unloggedAlerts.shift();
+    this.#logAlerts();
+  }
+
+  /** A full log takes them later. */
+  #logAlerts(): void {
+    try {
+      while (this.#unloggedAlerts.length > 0) {
+        const alert = this.#unloggedAlerts[0] as AlertView;
+        this.#ledger.append({ type: "alert", alert }, { device: "" });
+        this.#unloggedAlerts.shift();
+      }
+    } catch (error) {
+      if (!isTardigradeError(error)) this.#bug("alerts", error);
+    }
+  }
+
+  #logState(full: boolean): void {
+    if (!full) return this.#monitor.clear("disk-full");
+    this.#monitor.raise("disk-full", {
+      code: "DISK_FULL",
+      message: "The disk is full: nothing is acknowledged to devices until there is room. Free space.",
+    });
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    const message = error instanceof Error ? error.message : String(error);
+    const code = isTardigradeError(error) ? error.code : "INTERNAL";
+    this.#monitor.report(code, { component: "store", message });
+    this.#monitor.raise("failed", { code, message: `The store failed: ${message}` });
+    this.#options.onFatal?.(error instanceof Error ? error : new Error(message));
+  }
+
+  #bug(component: string, error: unknown): void {
+    if (this.#closed) return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.#monitor.report(isTardigradeError(error) ? error.code : "INTERNAL", { component, message });
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed) return;
+    for (const dispose of this.#disposers) dispose();
+    this.#commands.close();
+    this.#shadows.close();
+    this.#presence.close();
+    this.#ingest.close();
+    await this.#maintenance?.close();
+    await this.#forwarder?.close();
+    await this.#log.close();
+    await this.#projection.close();
+    this.#states.close();
+    this.#bridge.offline();
+    this.#closed = true;
+    this.#monitor.close();
+    this.#ledger.close();
+    await this.#options.state.flush();
+  }
+}
+
+/** Where the gateway's bridge says whether it is there; the last will of an external broker's client. */
+export function bridgeStateTopic(site: string): string {
+  return bridgeTopic(site, "state");
+}

@@ -1,0 +1,111 @@
+/** The gateway's subscriptions: a topic and a payload from anybody become calls, or a code in the error monitor. */
+import { isTardigradeError } from "../../protocols/error.ts";
+import type { ErrorCode } from "../../protocols/table.ts";
+import { isDeviceId, TOPIC_ROOT } from "../../protocols/topic.ts";
+import type { Broker, Delivery, Dispose } from "../io/seams.ts";
+import { parseObject } from "./bridge.ts";
+import type { ErrorMonitor } from "./error-monitor.ts";
+import type { Patch } from "./shadows.ts";
+
+export const SET_BYTES_MAX = 4096;
+/** Longest word on an availability topic. */
+const WORD_BYTES_MAX = 16;
+
+export interface InboxOptions {
+  readonly site: string;
+  readonly monitor: ErrorMonitor;
+  readonly receive: (device: string, payload: Uint8Array) => void;
+  readonly availability: (device: string, word: string) => void;
+  readonly patch: (device: string, patch: Patch) => Promise<unknown>;
+  readonly get: (device: string) => void;
+  readonly request: (topic: string, payload: Uint8Array) => void;
+}
+
+export class Inbox {
+  readonly #options: InboxOptions;
+  readonly #prefix: string;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    this.#prefix = `${TOPIC_ROOT}/${options.site}/`;
+  }
+
+  async subscribe(broker: Broker): Promise<Dispose[]> {
+    const { receive, availability, get, request } = this.#options;
+    const words = new TextDecoder();
+    const disposers: Dispose[] = [];
+    const channel = async (
+      name: string,
+      handle: (device: string, delivery: Delivery) => void,
+      own: boolean,
+    ): Promise<void> => {
+      disposers.push(
+        await broker.subscribe(`${this.#prefix}+/${name}`, (delivery) =>
+          this.#guard(delivery, () => {
+            const device = delivery.topic.slice(this.#prefix.length, -name.length - 1);
+            if (!isDeviceId(device)) return this.#refuse("DEVICE_ID_INVALID", delivery, device);
+            if (own && !isOwner(delivery, device)) return this.#refuse("TOPIC_FOREIGN", delivery, device);
+            handle(device, delivery);
+          }),
+        ),
+      );
+    };
+    await channel("up", (device, { payload }) => receive(device, payload), true);
+    await channel(
+      "availability",
+      (device, { payload }) => {
+        if (payload.length <= WORD_BYTES_MAX) availability(device, words.decode(payload));
+      },
+      true,
+    );
+    await channel("set", (device, delivery) => this.#set(device, delivery), false);
+    await channel("get", (device) => get(device), false);
+    disposers.push(
+      await broker.subscribe(`${this.#prefix}bridge/request/#`, (delivery) => {
+        if (!delivery.retain) this.#guard(delivery, () => request(delivery.topic, delivery.payload));
+      }),
+    );
+    return disposers;
+  }
+
+  #set(device: string, delivery: Delivery): void {
+    // A retained /set would be applied again at every start of the gateway.
+    if (delivery.retain) return;
+    if (delivery.payload.length > SET_BYTES_MAX) {
+      return this.#report(
+        "PAYLOAD_OVERSIZE",
+        device,
+        `A patch of a shadow has at most ${SET_BYTES_MAX} bytes.`,
+      );
+    }
+    const patch = parseObject(delivery.payload, "A patch of a shadow") as Patch;
+    this.#options.patch(device, patch).catch((error: unknown) => this.#caught(error, device));
+  }
+
+  #guard(delivery: Delivery, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#caught(error, delivery.topic.slice(this.#prefix.length).split("/", 1)[0] ?? "");
+    }
+  }
+
+  #caught(error: unknown, device: string): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#report(isTardigradeError(error) ? error.code : "INTERNAL", device, message);
+  }
+
+  #refuse(code: ErrorCode, delivery: Delivery, device: string): void {
+    const who = delivery.clientId === undefined ? "Somebody" : `Client "${delivery.clientId.slice(0, 40)}"`;
+    this.#report(code, device.slice(0, 40), `${who} may not publish on "${delivery.topic.slice(0, 80)}".`);
+  }
+
+  #report(code: ErrorCode, device: string, message: string): void {
+    this.#options.monitor.report(code, { component: "inbox", device, message });
+  }
+}
+
+/** The gateway's own echo on an external broker has no client id; there the ACL guards the topic. */
+function isOwner(delivery: Delivery, device: string): boolean {
+  return delivery.clientId === undefined || delivery.clientId === device || delivery.clientId === "gateway";
+}

@@ -1,0 +1,212 @@
+/**
+ * The embedded broker: aedes on a TCP server of ours, behind the Broker seam.
+ *
+ * Messages for the gateway do not travel through aedes' router. Its `publish` method, which every client's PUBLISH ends in
+ * after its PUBACK, is replaced on the instance: what the policy marks "take" goes straight to our handlers and nowhere else
+ * (one topic lookup in the router's trie, one promise and two closures a message less), what it refuses goes nowhere.
+ *
+ * aedes' own emitter lets one stalled subscriber hold back every publish once `concurrency` of them wait, so there is no such
+ * limit here; instead a client whose socket has too much queued gets nothing more until it has read.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from "aedes";
+import { TardigradeError } from "../../protocols/error.ts";
+import type { ErrorCode } from "../../protocols/table.ts";
+import { topicMatcher } from "./mqtt-match.ts";
+import type { Broker, Delivery, Dispose, Logger, Meter, Refusal } from "./seams.ts";
+
+export interface EmbeddedBrokerOptions {
+  readonly host?: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** What a client may publish: "take" for the gateway alone, "route" as MQTT has it, else the code that refuses it. */
+  readonly policy: (clientId: string, topic: string) => "take" | "route" | ErrorCode;
+  /** Everybody may connect when absent; the caller sees to it that the address is loopback then. */
+  readonly authenticate?: (
+    clientId: string,
+    username: string | undefined,
+    password: Uint8Array | undefined,
+  ) => boolean;
+  readonly limits?: Partial<EmbeddedBrokerLimits>;
+  readonly meter: Meter;
+  readonly logger: Logger;
+}
+
+export interface EmbeddedBrokerLimits {
+  readonly clientsMax: number;
+  readonly packetBytesMax: number;
+  /** Queued for one client before QoS 0 publishes to it are dropped and counted. */
+  readonly clientQueueBytesMax: number;
+  /** A client that does not read for so long is disconnected. */
+  readonly drainTimeoutMs: number;
+  readonly topicLevelsMax: number;
+}
+
+const DEFAULT_LIMITS: EmbeddedBrokerLimits = {
+  clientsMax: 5000,
+  packetBytesMax: 65_536,
+  clientQueueBytesMax: 1024 * 1024,
+  drainTimeoutMs: 30_000,
+  topicLevelsMax: 16,
+};
+
+export interface EmbeddedBroker extends Broker {
+  readonly port: number;
+  clientCount(): number;
+}
+
+interface Subscription {
+  readonly matches: (topic: string) => boolean;
+  readonly handler: (delivery: Delivery) => void;
+}
+
+/** Rejects with PORT_IN_USE. */
+export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const refusedListeners = new Set<(refusal: Refusal) => void>();
+  const subscriptions = new Set<Subscription>();
+  const { policy, meter } = options;
+
+  const refuse = (code: ErrorCode, clientId: string, topic: string): void => {
+    for (const listener of refusedListeners) listener({ code, clientId, topic });
+  };
+  const decide = (client: Client, topic: string): "take" | "route" | "refused" => {
+    const decision = policy(client.id, topic);
+    if (decision === "take" || decision === "route") return decision;
+    refuse(decision, client.id, topic);
+    return "refused";
+  };
+
+  const aedes = new Aedes({
+    concurrency: 0,
+    drainTimeout: limits.drainTimeoutMs,
+    maximumPacketSize: limits.packetBytesMax,
+    maxTopicLevels: limits.topicLevelsMax,
+    maxClientsIdLength: 128,
+    pendingSessionsLimit: limits.clientsMax,
+    sessionExpiryIntervalLimit: 86_400,
+    preConnect: (_client, _packet, done) => done(null, aedes.connectedClients < limits.clientsMax),
+    authenticate: (client, username, password, done) => {
+      const passes = options.authenticate?.(client.id, username, password) ?? true;
+      if (!passes) refuse("UNAUTHORIZED", client.id, "");
+      done(null, passes);
+    },
+    // MQTT 5 answers a refused publish with 0x87. For MQTT 3 an error here would end the connection and every message in
+    // it; those publishes are dropped below instead.
+    authorizePublish: (client, packet, done) => {
+      if (client === null || client.version !== 5) return done(null);
+      done(decide(client, packet.topic) === "refused" ? new Error("topic not allowed") : null);
+    },
+    authorizeForward: (client, packet) => {
+      const queued = (client.conn as unknown as Socket).writableLength ?? 0;
+      if (queued <= limits.clientQueueBytesMax) return packet;
+      meter.count("tardigrade_broker_dropped_total");
+      return null;
+    },
+  });
+  await aedes.listen();
+
+  const route = aedes.publish.bind(aedes) as unknown as PublishMethod;
+  const intercepted: PublishMethod = (packet, client, done) => {
+    if (client === null || typeof client !== "object") return route(packet, client, done);
+    const decision = policy(client.id, packet.topic);
+    if (decision === "take" || decision === "route") {
+      deliver(subscriptions, packet, client.id);
+      if (decision === "route") return route(packet, client, done);
+    } else refuse(decision, client.id, packet.topic);
+    done?.();
+  };
+  (aedes as unknown as { publish: PublishMethod }).publish = intercepted;
+  aedes.on("clientError", () => meter.count("tardigrade_broker_client_errors_total"));
+  aedes.on("connectionError", () => meter.count("tardigrade_broker_client_errors_total"));
+
+  const server = createServer({ noDelay: true }, (socket) => aedes.handle(socket));
+  let port: number;
+  try {
+    port = await listen(server, options.host ?? "127.0.0.1", options.port);
+  } catch (error) {
+    await new Promise<void>((resolve) => aedes.close(resolve));
+    throw error;
+  }
+  options.logger.info("embedded broker listens", { host: options.host ?? "127.0.0.1", port });
+
+  return {
+    port,
+    clientCount: () => aedes.connectedClients,
+    publish: (topic, payload, publishOptions) => {
+      const packet = {
+        cmd: "publish" as const,
+        topic,
+        payload: toBuffer(payload),
+        qos: publishOptions?.qos ?? 0,
+        retain: publishOptions?.retain ?? false,
+        dup: false,
+      };
+      route(packet as unknown as PublishPacket, undefined, ignore);
+    },
+    subscribe: async (filter, handler) => {
+      const subscription: Subscription = { matches: topicMatcher(filter), handler };
+      subscriptions.add(subscription);
+      return () => subscriptions.delete(subscription);
+    },
+    onState: (listener): Dispose => {
+      listener(true);
+      return ignore;
+    },
+    onRefused: (listener) => {
+      refusedListeners.add(listener);
+      return () => refusedListeners.delete(listener);
+    },
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await new Promise<void>((resolve) => aedes.close(resolve));
+      await closed;
+    },
+  };
+}
+
+type PublishMethod = (
+  packet: PublishPacket | AedesPublishPacket,
+  client: Client | null | undefined,
+  done?: (error?: Error) => void,
+) => void;
+
+function deliver(
+  subscriptions: ReadonlySet<Subscription>,
+  packet: PublishPacket | AedesPublishPacket,
+  clientId: string,
+): void {
+  for (const subscription of subscriptions) {
+    if (!subscription.matches(packet.topic)) continue;
+    subscription.handler({
+      topic: packet.topic,
+      payload: packet.payload as Uint8Array,
+      retain: packet.retain,
+      clientId,
+    });
+  }
+}
+
+function toBuffer(payload: Uint8Array | string): Buffer {
+  return typeof payload === "string"
+    ? Buffer.from(payload)
+    : Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+}
+
+function listen(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const inUse = cause.code === "EADDRINUSE";
+      const message = inUse
+        ? `Port ${port} on ${host} is in use; stop what listens there or choose another port.`
+        : `The broker cannot listen on ${host}:${port}: ${cause.message}.`;
+      reject(new TardigradeError(inUse ? "PORT_IN_USE" : "BROKER_UNREACHABLE", message, { cause }));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
+
+function ignore(): void {}

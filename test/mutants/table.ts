@@ -1,0 +1,145 @@
+/**
+ * Faults that must make a test fail. `npm run mutants` puts each into a copy of the repository and runs the named test; a fault that no
+ * test notices is a promise that nobody checks. A row's `find` stands exactly once in its file.
+ */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** The test file that must fail. */
+  readonly test: string;
+}
+
+const CRASH = "test/host/store/log-crash.test.ts";
+const LOG = "test/host/store/segment-log.test.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "no sync of a batch",
+    file: "host/store/log-writer.ts",
+    find: "    await this.#file.sync();\n",
+    replace: "",
+    test: CRASH,
+  },
+  {
+    name: "no sync of the folder when a segment gets its name",
+    file: "host/store/log-writer.ts",
+    find: "    await disk.syncFolder(folder);\n    await this.#file.close();\n",
+    replace: "    await this.#file.close();\n",
+    test: CRASH,
+  },
+  {
+    name: "no sync of the folder when a segment is removed",
+    file: "host/store/log-writer.ts",
+    find: "        await disk.syncFolder(folder);\n      } catch",
+    replace: "      } catch",
+    test: CRASH,
+  },
+  {
+    name: "no sync of the zeros and header of a new segment",
+    file: "host/store/spare-segment.ts",
+    find: "        await file.sync();\n",
+    replace: "",
+    test: CRASH,
+  },
+  {
+    name: "no sync of the folders above the log",
+    file: "host/store/segment-log.ts",
+    find: "await disk.syncFolder(above);",
+    replace: "void above;",
+    test: CRASH,
+  },
+  {
+    name: "no sync of the folder at the start",
+    file: "host/store/segment-log.ts",
+    find: "    await disk.syncFolder(folder);\n",
+    replace: "",
+    test: CRASH,
+  },
+  {
+    name: "no sync of a cut tail and of what a killed process left",
+    file: "host/store/recovery.ts",
+    find: "  await file.sync();\n",
+    replace: "",
+    test: CRASH,
+  },
+  {
+    name: "a cut tail is synced only after the start",
+    file: "host/store/recovery.ts",
+    find: "  await file.sync();\n",
+    replace: "  void file.sync();\n",
+    test: CRASH,
+  },
+  {
+    name: "a torn tail is not zeroed",
+    file: "host/store/recovery.ts",
+    find: "file.write(at, new Uint8Array(Math.min(WINDOW_BYTES, to - at)));",
+    replace: "void at;",
+    test: CRASH,
+  },
+  {
+    name: "a record is called durable before its sync",
+    file: "host/store/log-writer.ts",
+    find: "    await this.#sync();\n    const done",
+    replace:
+      "    this.#advance(segment.base + (this.#filled[count - 1] as Batch).position + (this.#filled[count - 1] as Batch).sizeBytes);\n    await this.#sync();\n    const done",
+    test: CRASH,
+  },
+  {
+    name: "a failed sync is forgotten",
+    file: "host/store/log-writer.ts",
+    find: "    this.#failure = error;\n",
+    replace: "",
+    test: LOG,
+  },
+  {
+    name: "no proof at closing",
+    file: "host/store/log-writer.ts",
+    find: "    if (this.#failure === undefined && !this.#proven) {\n",
+    replace: "    if (this.#failure === undefined && this.#proven) {\n",
+    test: LOG,
+  },
+  {
+    name: "no proof after idle time",
+    file: "host/store/log-writer.ts",
+    find: "    const prove = (): void => {\n      this.#proofWanted = true;",
+    replace: "    const prove = (): void => {\n      this.#proofWanted = false;",
+    test: LOG,
+  },
+  {
+    name: "damage below a proof passes for a torn tail",
+    file: "host/store/recovery.ts",
+    find: "batch.proven > segment.base + damage.from",
+    replace: "batch.proven > segment.base + damage.to",
+    test: LOG,
+  },
+  {
+    name: "batches are not bound to their place",
+    file: "host/store/segment.ts",
+    find: "  saltView.setUint32(12, position, true);\n",
+    replace: "",
+    test: "test/host/store/segment.test.ts",
+  },
+  {
+    name: "no fdatasync on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fdatasyncAsync(this.#descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
+  },
+  {
+    name: "no fsync of folders on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fsyncAsync(descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
+  },
+  {
+    name: "wrong CRC table",
+    file: "protocols/crc.ts",
+    find: "0xedb88320",
+    replace: "0xedb88321",
+    test: "test/protocols/crc.test.ts",
+  },
+];
