@@ -6,7 +6,7 @@
  * ask, and nobody here says yes.
  */
 import swagger from "@fastify/swagger";
-import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { type TSchema, Type } from "typebox";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { GatewayService } from "../gateway/service.ts";
@@ -92,9 +92,9 @@ export async function buildApp(
     return503OnClosing: false,
     routerOptions: { maxParamLength: 64 },
     // A request line that cannot be decoded does not reach the error handler below.
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error, _request, reply: FastifyReply) => {
       const failure = toClientError(error);
-      reply.code(statusOf(failure.code)).send(errorBody(failure));
+      return reply.code(statusOf(failure.code)).send(errorBody(failure));
     },
   });
   app.server.maxConnections = CONNECTIONS_MAX;

@@ -198,10 +198,11 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
   if (mqtt.mode === "embedded" && mqtt.url !== undefined) {
     add(["mqtt", "url"], "mqtt.url is for mqtt.mode external; the embedded broker takes host and port");
   }
-  if ((mqtt.username === undefined) !== (mqtt.password === undefined)) {
+  const mqttPassword = mqtt.password ?? mqtt.passwordEnv;
+  if ((mqtt.username === undefined) !== (mqttPassword === undefined)) {
     add(["mqtt"], "mqtt needs username and password, or neither");
   }
-  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqtt.password === undefined) {
+  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqttPassword === undefined) {
     add(
       ["mqtt", "host"],
       `mqtt.host ${mqtt.host} is beyond this machine: set mqtt.username and mqtt.password`,
@@ -222,7 +223,8 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
   if (store.retentionMb < 2 * store.segmentMb) {
     add(["store", "retentionMb"], "store.retentionMb must hold two segments of store.segmentMb at least");
   }
-  if (forward !== undefined && (forward.username === undefined) !== (forward.password === undefined)) {
+  const forwardPassword = forward?.password ?? forward?.passwordEnv;
+  if (forward !== undefined && (forward.username === undefined) !== (forwardPassword === undefined)) {
     add(["forward"], "forward needs username and password, or neither");
   }
   for (const [index, threshold] of alerts.thresholds.entries()) {
