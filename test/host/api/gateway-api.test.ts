@@ -74,7 +74,6 @@ describe("the API of a real gateway", () => {
     expect([stale.status, stale.json.error.code]).toEqual([412, "SHADOW_VERSION"]);
     await world.clock.advance(100);
     expect(device.desired).toMatchObject({ version: 1 });
-    device.reported = body.desired;
     device.report();
     await world.clock.advance(100);
     expect((await server.get(path)).json).toMatchObject({
