@@ -208,12 +208,19 @@ interface Recovered {
 export async function openForwarderJournal(options: ForwarderJournalOptions): Promise<ForwarderJournal> {
   const { disk, folder, random } = options;
   await disk.makeFolder(folder);
+  // The folder's own name must survive too, or the journal goes with it.
+  for (const above of foldersAbove(folder)) await disk.syncFolder(above);
   const recovered = await recover(disk, folder);
   // A fresh file: nothing of an earlier life can follow what this one writes.
   const salt = random.u32();
   const image = imageOf(recovered, salt);
   const file = await writeImage(disk, folder, image);
   return new ForwarderJournal(options, { file, salt, sizeBytes: image.length, recovered });
+}
+
+function foldersAbove(folder: string): string[] {
+  const names = folder.split("/").slice(0, -1);
+  return [".", ...names.map((_, depth) => names.slice(0, depth + 1).join("/"))];
 }
 
 async function recover(disk: Disk, folder: string): Promise<Recovered> {

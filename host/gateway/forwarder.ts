@@ -121,6 +121,11 @@ export class Forwarder {
     return this.#page[0]?.offset ?? this.#next;
   }
 
+  /** Packets whose flow is not complete. */
+  get outstandingCount(): number {
+    return this.#journal.outstandingCount;
+  }
+
   info(): NonNullable<GatewayInfo["forwarder"]> {
     return {
       target: this.#options.target,

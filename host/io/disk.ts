@@ -1,10 +1,10 @@
 /**
  * A folder of the machine's file system as a Disk.
  *
- * Writes are synchronous: they go into the page cache, where a system call costs less than a trip through the thread pool.
- * Syncs are asynchronous, so that appends go on while the disk works. After a failed fdatasync the kernel may mark the pages
- * clean that it could not write (Rebello et al., "Can Applications Recover from fsync Failures?", 2020), so a file whose sync
- * failed once refuses every later one.
+ * Writes are synchronous: they go into the page cache, where a system call costs less than a trip through the
+ * thread pool. Syncs are asynchronous, so that appends go on while the disk works. After a failed fdatasync
+ * the kernel may mark the pages clean that it could not write (Rebello et al., "Can Applications Recover from
+ * fsync Failures?", 2020), so a file whose sync failed once refuses every later one.
  */
 import {
   close,
@@ -72,7 +72,10 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
-/** Makes the folder. What is inside the root the caller syncs; what is new on the way to the root is known here alone. */
+/**
+ * Makes the folder. What is inside the root the caller syncs; what is new on the way to the root is known
+ * here alone.
+ */
 async function makeFolders(root: string, folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
   if (first === undefined || first.startsWith(root + sep)) return;
@@ -104,7 +107,10 @@ async function openFile(path: string, create: boolean): Promise<DiskFile> {
 class NodeFile implements DiskFile {
   readonly #path: string;
   readonly #descriptor: number;
-  /** Calls in the thread pool; the descriptor is closed after the last, because its number may be given to another file. */
+  /**
+   * Calls in the thread pool; the descriptor is closed after the last, because its number may be given to
+   * another file.
+   */
   #busy = 0;
   #idle: (() => void) | undefined;
   #closed = false;

@@ -1,10 +1,12 @@
 /**
- * One process at a time in a data folder. Node has no flock, so the lock is a file that names its holder: process number, and
- * when that process started, because numbers are reused (in a container, always). A lock whose holder is gone is taken over.
+ * One process at a time in a data folder. Node has no flock, so the lock is a file that names its holder:
+ * process number, and when that process started, because numbers are reused (in a container, always). A lock
+ * whose holder is gone is taken over.
  *
- * The file appears whole, by link(2) from a temporary one, so nobody reads half a lock. Taking over is the dangerous part: two
- * processes that both see a stale lock must not both replace it. So it is done under a second lock, and only if the stale one still
- * stands there; the replacement is one rename(2), so there is no moment without a lock.
+ * The file appears whole, by link(2) from a temporary one, so nobody reads half a lock. Taking over is the
+ * dangerous part: two processes that both see a stale lock must not both replace it. So it is done under a
+ * second lock, and only if the stale one still stands there; the replacement is one rename(2), so there is no
+ * moment without a lock.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -154,11 +154,17 @@ describe("encoding", () => {
 
   test("writes nothing beyond its room, and says whether the room or the message is at fault", () => {
     const tokens = [uint(1, 7n), uint(2, 300n)];
+    core.bytes().fill(0x61, room.text, room.text + 64);
     for (let capacity = 0; capacity < 9; capacity += 1) {
       expect(encodeTokens(13, tokens, capacity)).toBe(failed("MESSAGE_SPACE"));
     }
     expect(encodeTokens(13, tokens, 9)).toBe(9);
     expect(encodeTokens(13, tokens, -1)).toBe(failed("MESSAGE_SPACE"));
+    const named = event(text(4, 24), text(6, 48));
+    const whole = encodeTokens(5, named);
+    for (let capacity = 0; capacity < whole; capacity += 1) {
+      expect(encodeTokens(5, named, capacity)).toBe(failed("MESSAGE_SPACE"));
+    }
     const entry: Token[] = [{ type: 10, key: 3 }, text(0, 24), { ...text(1, 48), type: 6 }];
     const entries = Array.from({ length: 16 }, () => entry).flat();
     core.bytes().fill(0x61, room.text, room.text + 64);

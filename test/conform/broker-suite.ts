@@ -1,6 +1,6 @@
 /**
- * One suite for every Broker: embedded, external through a client, simulated. Deliveries may take their time, so the suite waits for
- * conditions; `until` lets real or simulated time go on.
+ * One suite for every Broker: embedded, external through a client, simulated. Deliveries may take their time,
+ * so the suite waits for conditions; `until` lets real or simulated time go on.
  */
 import { describe, expect, test } from "vitest";
 import type { Broker, Delivery } from "../../host/io/seams.ts";

@@ -1,4 +1,7 @@
-/** One suite for every Clock. `pass` lets real or simulated time go on until the alarms that are due have rung. */
+/**
+ * One suite for every Clock. `pass` lets real or simulated time go on until the alarms that are due have
+ * rung.
+ */
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../host/io/clock.ts";
 import type { Clock } from "../../host/io/seams.ts";

@@ -1,4 +1,7 @@
-/** Thousands of random histories of the segment log, crashed at every write and sync. crash-history.ts says what must hold. */
+/**
+ * Thousands of random histories of the segment log, crashed at every write and sync. crash-history.ts says
+ * what must hold.
+ */
 import { describe, expect, test } from "vitest";
 import { type CrashPlan, liveHistory } from "./crash-history.ts";
 
