@@ -13,12 +13,12 @@ import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
 import { createHybridClock } from "../core/hybrid-clock.ts";
 import { publishPolicy } from "../gateway/acl.ts";
+import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
 import { type Gateway, openGateway } from "../gateway/gateway.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import { openEmbeddedBroker } from "../io/mqtt-embedded.ts";
-import { openExternalBroker } from "../io/mqtt-external.ts";
-import { forwardLink } from "../io/mqtt-forward.ts";
+import { systemProbe } from "../io/process-probe.ts";
 import { systemRandom } from "../io/random.ts";
 import type { Broker, Clock, Logger, Meter } from "../io/seams.ts";
 import { createLogger } from "../observe/logger.ts";
@@ -112,9 +112,10 @@ export interface RunningGateway {
 export async function runGateway(config: Config): Promise<RunningGateway> {
   const clock = systemClock();
   const logger = createLogger({ level: config.log.level, base: { site: config.site }, clock });
-  const metrics = createMetrics({ clock });
+  const probe = systemProbe();
+  const metrics = createMetrics({ clock, probe });
   const { meter } = metrics;
-  const closers: (() => unknown)[] = [];
+  const closers: (() => unknown)[] = [() => probe.close()];
   const failed = Promise.withResolvers<Error>();
   try {
     await mkdir(config.data, { recursive: true });
@@ -123,7 +124,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const state = await openState(config);
     closers.unshift(() => state.close());
     const gateway = await openGateway({
-      ...gatewayOptions(config, clock, logger),
+      ...(await gatewayOptions(config, clock, logger)),
       broker,
       state,
       meter,
@@ -132,7 +133,8 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     });
     closers.unshift(() => gateway.close());
     closers.unshift(observeService(metrics, gateway));
-    const { host, port, token } = config.http;
+    const { host, port } = config.http;
+    const token = tokenOf(config);
     const text = () => metrics.metricsText();
     const api = await startApi({
       host,
@@ -152,11 +154,25 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
   }
 }
 
+function tokenOf({ http }: Config): string | undefined {
+  if (http.token !== undefined || http.tokenFile === undefined) return http.token;
+  try {
+    return readFileSync(http.tokenFile, "utf8").split("\n", 1)[0]?.trim();
+  } catch (cause) {
+    throw new TardigradeError(
+      "FILE_UNREADABLE",
+      `The token file ${http.tokenFile} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
 async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
   for (const close of closers) await close();
 }
 
-function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
+/** The MQTT client is loaded where one is used: by an external broker or a forwarder. */
+async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
   const { store, forward, site } = config;
   const hybrid = createHybridClock(openCore(readCoreBytes()), clock);
   return {
@@ -173,22 +189,22 @@ function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
     },
     log: { segmentBytes: store.segmentMb * MB },
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
-    ...(config.alerts === undefined ? {} : { thresholds: config.alerts.thresholds }),
-    ...(forward === undefined
-      ? {}
-      : {
-          forwarder: {
-            target: forward.url,
-            link: forwardLink({ ...forward, clientId: forward.clientId ?? `tardigrade-${site}`, logger }),
-          },
-        }),
+    thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
+    ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
   };
+}
+
+async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: string, logger: Logger) {
+  const { forwardLink } = await import("../io/mqtt-forward.ts");
+  const clientId = forward.clientId ?? `tardigrade-${site}`;
+  return { target: forward.url, link: forwardLink({ ...forward, clientId, logger }) };
 }
 
 async function openBroker(config: Config, meter: Meter, logger: Logger): Promise<Broker> {
   const { mqtt, site } = config;
   const { username, password } = mqtt;
   if (mqtt.mode === "external") {
+    const { openExternalBroker } = await import("../io/mqtt-external.ts");
     return openExternalBroker({
       url: mqtt.url ?? `mqtt://${mqtt.host}:${mqtt.port}`,
       clientId: `tardigrade-gateway-${site}`,
