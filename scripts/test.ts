@@ -8,7 +8,12 @@ import { runStep } from "./run-steps.ts";
 
 const VITEST = "node_modules/vitest/vitest.mjs";
 /** Suites that talk to programs of Debian packages. */
-const NEEDS_DEBIAN = ["test/peers/**"];
+const NEEDS_DEBIAN = [
+  "test/peers/**",
+  "test/host/gateway/brokers.test.ts",
+  "test/host/gateway/forwarder-exactly-once.test.ts",
+  "test/host/observe/promtool.test.ts",
+];
 
 const what = process.argv[2] ?? "all";
 const filters = process.argv.slice(3);

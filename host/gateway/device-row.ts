@@ -135,8 +135,9 @@ export function applyHelloRecord(
 }
 
 export function applyGap(row: DeviceRow, gap: Gap): void {
-  row.counts.possibleGaps += gap.to - gap.from + 1;
-  if (gap.boot === row.boot && gap.to > row.seq) row.seq = gap.to;
+  // Of several boots only the last one's bound is known.
+  row.counts.possibleGaps += gap.boot === gap.toBoot ? gap.to - gap.from + 1 : gap.to;
+  if (gap.toBoot === row.boot && gap.to > row.seq) row.seq = gap.to;
 }
 
 /** Moves the watermark. False for a record at or below it, which a whole log does not have. */

@@ -170,7 +170,7 @@ export class Ingest {
       device,
       `${device} dropped ${drop.from} to ${drop.seq} of boot ${drop.boot}, of which those before ${from} are stored.`,
     );
-    const gap = { boot: drop.boot, from, to: drop.seq, reason: "drop-overlap" } as const;
+    const gap = { boot: drop.boot, from, toBoot: drop.boot, to: drop.seq, reason: "drop-overlap" } as const;
     if (this.#append(session, { type: "gap", gap })) advance(session, drop);
   }
 
@@ -266,7 +266,8 @@ export class Ingest {
       this.#report("BOOT_STALE", device, message);
     }
     for (const gap of gaps) {
-      const message = `${device} may have lost ${gap.from} to ${gap.to} of boot ${gap.boot} (${gap.reason}).`;
+      const upTo = gap.toBoot === gap.boot ? gap.to : `${gap.to} of boot ${gap.toBoot}`;
+      const message = `${device} may have lost ${gap.from} of boot ${gap.boot} to ${upTo} (${gap.reason}).`;
       this.#report("POSSIBLE_GAP", device, message);
     }
     applyHello(target, hello, verdict);
@@ -313,7 +314,7 @@ export class Ingest {
         messages += 1;
         risen = synced(session, body.message as Sequenced);
       } else if (body.type === "hello") syncedHello(session, body);
-      else if (body.type === "gap") risen = synced(session, { boot: body.gap.boot, seq: body.gap.to });
+      else if (body.type === "gap") risen = synced(session, { boot: body.gap.toBoot, seq: body.gap.to });
       if (risen) this.#ackDue.add(session);
     }
     if (messages > 0) this.#options.meter.count("tardigrade_messages_total", undefined, messages);

@@ -8,8 +8,8 @@
  *       | 1  |type |id bytes|  0  | stamp  | wallMs  | device id | body         |   little-endian
  *       +----+-----+--------+-----+--------+---------+-----------+------ ... ---+
  *   message, desired, command, commandEnd   body = CBOR message of protocols/
- *   hello   body = boot u32, seq u32 (the watermark after it), flags u8, gaps u8, gaps x (boot, from, to u32, reason u8), CBOR
- *   gap     body = boot, from, to u32, reason u8
+ *   hello   body = boot u32, seq u32 (the watermark after it), flags u8, gaps u8, gaps x gap, CBOR
+ *   gap     body = boot, from, toBoot, to u32, reason u8
  *   alert   body = JSON
  * ```
  */
@@ -23,10 +23,11 @@ export const RECORD_VERSION = 1;
 export const GAP_REASONS = ["power-cut", "missing", "adopted", "drop-overlap"] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 
-/** Messages `from` to `to` of a boot that this gateway never stored. */
+/** Messages that this gateway never stored: from `from` of `boot` up to `to` of `toBoot`, all of the boots between included. */
 export interface Gap {
   readonly boot: number;
   readonly from: number;
+  readonly toBoot: number;
   readonly to: number;
   readonly reason: GapReason;
 }
@@ -62,7 +63,7 @@ export interface LogRecord {
 
 const TYPES = ["", "message", "hello", "gap", "desired", "command", "commandEnd", "alert"] as const;
 const HEAD_BYTES = 20;
-const GAP_BYTES = 13;
+const GAP_BYTES = 17;
 const HELLO_BYTES = 10;
 /** Gaps one hello can tell of: what a power cut took, and what is missing before the oldest message. */
 export const HELLO_GAPS_MAX = 2;
@@ -128,16 +129,18 @@ function writeHello(view: DataView, at: number, body: Extract<RecordBody, { type
 function writeGap(view: DataView, at: number, gap: Gap): void {
   view.setUint32(at, gap.boot, true);
   view.setUint32(at + 4, gap.from, true);
-  view.setUint32(at + 8, gap.to, true);
-  view.setUint8(at + 12, GAP_REASONS.indexOf(gap.reason));
+  view.setUint32(at + 8, gap.toBoot, true);
+  view.setUint32(at + 12, gap.to, true);
+  view.setUint8(at + 16, GAP_REASONS.indexOf(gap.reason));
 }
 
 function readGap(view: DataView, at: number): Gap {
   return {
     boot: view.getUint32(at, true),
     from: view.getUint32(at + 4, true),
-    to: view.getUint32(at + 8, true),
-    reason: GAP_REASONS[view.getUint8(at + 12)] ?? "missing",
+    toBoot: view.getUint32(at + 8, true),
+    to: view.getUint32(at + 12, true),
+    reason: GAP_REASONS[view.getUint8(at + 16)] ?? "missing",
   };
 }
 

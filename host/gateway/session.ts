@@ -184,19 +184,22 @@ function isReplaced(session: Session, hello: Hello): boolean {
   return hello.boot === session.helloBoot && hello.uptimeUs < session.uptimeUs;
 }
 
-/** What a power cut may have taken and this gateway has not stored. */
+/**
+ * What a power cut may have taken and this gateway has not stored: everything after the watermark, the boots between
+ * included, for a ring that held messages of several boots is lost as a whole, and only the last cut is stated.
+ */
 function lostGap(session: Session, hello: Hello): Gap | undefined {
   const { lostBoot, lostTo } = hello;
   if (lostBoot === undefined || lostTo === undefined) return undefined;
   if (lostBoot < session.boot || lostBoot >= hello.boot) return undefined;
-  const from = lostBoot === session.boot ? session.seq + 1 : 1;
+  const from = session.seq + 1;
   // A device that still holds messages of that boot has not lost them.
-  if (hello.oldestBoot <= lostBoot || lostTo < from) return undefined;
-  return { boot: lostBoot, from, to: lostTo, reason: "power-cut" };
+  if (hello.oldestBoot <= lostBoot || (lostBoot === session.boot && lostTo < from)) return undefined;
+  return { boot: session.boot, from, toBoot: lostBoot, to: lostTo, reason: "power-cut" };
 }
 
 function gapTo(last: { boot: number; seq: number }, from: number, reason: Gap["reason"]): Gap {
-  return { boot: last.boot, from, to: last.seq, reason };
+  return { boot: last.boot, from, toBoot: last.boot, to: last.seq, reason };
 }
 
 /** The log has taken the hello. */

@@ -15,6 +15,7 @@ export interface Mutant {
 const CRASH = "test/host/store/log-crash.test.ts";
 const FAULTS = "test/host/store/log-faults.test.ts";
 const RECOVERY = "test/host/store/recovery.test.ts";
+const NO_LOSS = "test/host/gateway/no-loss.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -143,5 +144,48 @@ export const MUTANTS: readonly Mutant[] = [
     find: "0xedb88320",
     replace: "0xedb88321",
     test: "test/protocols/crc.test.ts",
+  },
+  {
+    name: "an acknowledgement is sent before its message is on disk",
+    file: "host/gateway/ingest.ts",
+    find: "    this.totals.accepted += 1;\n",
+    replace:
+      "    this.totals.accepted += 1;\n    if (synced(session, message)) this.#ackDue.add(session);\n    this.#flushAcks();\n",
+    test: NO_LOSS,
+  },
+  {
+    name: "deduplication is forgotten",
+    file: "host/gateway/session.ts",
+    find: '  if (seq < next) return "duplicate";\n',
+    replace: '  if (seq < next) return "accept";\n',
+    test: NO_LOSS,
+  },
+  {
+    name: "watermarks are not restored before devices are served",
+    file: "host/gateway/gateway.ts",
+    find: "this.#ingest.sessions.set(row.id, sessionOf(row));",
+    replace: "sessionOf(row);",
+    test: NO_LOSS,
+  },
+  {
+    name: "a newer boot is entered without asking whether the older one is complete",
+    file: "host/gateway/session.ts",
+    find: '  if (boot > session.boot) return "newerBoot";\n',
+    replace: '  if (boot > session.boot && seq === 1) return "accept";\n',
+    test: "test/host/gateway/session.test.ts",
+  },
+  {
+    name: "a forwarded packet is sent before it is on disk",
+    file: "host/gateway/forwarder-journal.ts",
+    find: "      await this.#file.sync();\n",
+    replace: "",
+    test: "test/host/gateway/forwarder-exactly-once.test.ts",
+  },
+  {
+    name: "the forwarder's journal is not held by its folder's folder",
+    file: "host/gateway/forwarder-journal.ts",
+    find: "  for (const above of foldersAbove(folder)) await disk.syncFolder(above);\n",
+    replace: "",
+    test: "test/host/gateway/forwarder-exactly-once.test.ts",
   },
 ];

@@ -4,7 +4,11 @@ import { decodeRecord, type LogRecord } from "../../host/gateway/record.ts";
 import { memoryState } from "../../host/store/memory-state.ts";
 import { openSegmentLog } from "../../host/store/segment-log.ts";
 import type { StateStore } from "../../host/store/state-store.ts";
-import { SimulatedBroker, type SimulatedClient } from "../../host/world/broker.ts";
+import {
+  SimulatedBroker,
+  type SimulatedBrokerOptions,
+  type SimulatedClient,
+} from "../../host/world/broker.ts";
 import { SimulatedClock } from "../../host/world/clock.ts";
 import { SimulatedDisk } from "../../host/world/disk.ts";
 import { type SeededRandom, seededRandom } from "../../host/world/random.ts";
@@ -24,7 +28,16 @@ export class GatewayWorld {
   readonly fatal: Error[] = [];
   readonly devices = new Map<string, { readonly model: DeviceModel; client: SimulatedClient }>();
 
-  constructor(seed = 1, options: { readonly syncMs?: number } = {}) {
+  readonly #brokerOptions: SimulatedBrokerOptions;
+
+  constructor(
+    seed = 1,
+    options: {
+      readonly syncMs?: number;
+      readonly dropProbability?: number;
+      readonly duplicateProbability?: number;
+    } = {},
+  ) {
     this.clock = new SimulatedClock();
     this.random = seededRandom(seed);
     this.disk = new SimulatedDisk({
@@ -32,7 +45,13 @@ export class GatewayWorld {
       clock: this.clock,
       syncMs: options.syncMs ?? 0,
     });
-    this.broker = new SimulatedBroker({ clock: this.clock });
+    this.#brokerOptions = {
+      clock: this.clock,
+      random: this.random.fork("broker"),
+      dropProbability: options.dropProbability ?? 0,
+      duplicateProbability: options.duplicateProbability ?? 0,
+    };
+    this.broker = new SimulatedBroker(this.#brokerOptions);
   }
 
   async open(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
@@ -83,13 +102,11 @@ export class GatewayWorld {
   async crash(kind: "power" | "kill", options: Partial<GatewayOptions> = {}): Promise<Gateway> {
     if (kind === "power") this.disk.powerCut();
     else this.disk.kill();
-    const old = this.gateway;
     this.state = memoryState();
-    const broker = new SimulatedBroker({ clock: this.clock });
+    const broker = new SimulatedBroker(this.#brokerOptions);
     // The old process's subscriptions and publishes go nowhere.
     await this.broker.close();
     this.broker = broker;
-    void old;
     for (const [id, device] of this.devices) {
       device.client = broker.connect({ clientId: id });
       await device.client.subscribe(`tardi/${SITE}/${id}/down`, ({ payload }) =>
@@ -97,7 +114,17 @@ export class GatewayWorld {
       );
       device.model.disconnect();
     }
-    await this.open(options);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await this.open(options);
+        break;
+      } catch (error) {
+        // It may die again while it starts.
+        if (attempt > 20) throw error;
+        this.disk.kill();
+        this.state = memoryState();
+      }
+    }
     for (const { model } of this.devices.values()) model.connect();
     return this.gateway;
   }
