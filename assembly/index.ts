@@ -48,7 +48,7 @@ export {
   ringRelease,
   ringUsed,
 } from "./lockfree/byte-ring";
-export { backoffUs } from "./resilience/retry";
+export { backoffUs, retryInit, retryNext } from "./resilience/retry";
 
 const POOL_START: u32 = 32;
 const US_PER_MS: f64 = 1000.0;

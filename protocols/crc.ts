@@ -1,16 +1,16 @@
 /**
- * CRC-32/ISO-HDLC (zlib's, Ethernet's): polynomial 0x04C11DB7 reflected, initial value and final XOR all ones. Frames, segments
- * and the device's flash use the same one.
+ * CRC-32/ISO-HDLC (zlib's, Ethernet's): polynomial 0x04C11DB7 reflected, initial value and final XOR all
+ * ones. Frames, segments and the device's flash use the same one.
  *
- * One table look-up a byte costs a dependent load a byte. Slicing by four (Kounavis and Berry, "A Systematic Approach to
- * Building High Performance Software-based CRC Generators", 2005) folds four bytes in four independent look-ups:
- * TABLE[k * 256 + b] is the CRC of byte b followed by k zero bytes.
+ * One table look-up a byte costs a dependent load a byte. Slicing by four (Kounavis and Berry, "A Systematic
+ * Approach to Building High Performance Software-based CRC Generators", 2005) folds four bytes in four
+ * independent look-ups: TABLE[k * 256 + b] is the CRC of byte b followed by k zero bytes.
  */
 const TABLE = buildTable();
 
 /**
- * The CRC of `bytes`. `seed` is the CRC of what precedes them, so that crc32(b, crc32(a)) is the CRC of a then b; it may also be
- * any other u32, used as a salt.
+ * The CRC of `bytes`. `seed` is the CRC of what precedes them, so that crc32(b, crc32(a)) is the CRC of a
+ * then b; it may also be any other u32, used as a salt.
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   const table = TABLE;

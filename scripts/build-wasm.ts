@@ -16,12 +16,24 @@ const STAMP = join(BUILD, "core.hash");
 const WIT = join(ROOT, "protocols/wit/core.wit");
 const OUTPUTS = [join(BUILD, "core.wasm"), join(BUILD, "core-component/core.js")];
 
-const HOST_FLAGS = ["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--initialMemory", "4"];
+export const HOST_FLAGS: readonly string[] = [
+  "-O3",
+  "--noAssert",
+  "--runtime",
+  "stub",
+  "--use",
+  "abort=",
+  "--initialMemory",
+  "4",
+];
 /** What a device's compiler is told; tests compile the core this way too, so that it stays possible. */
 export const DEVICE_FLAGS: readonly string[] = [
   ...["-Oz", "--noAssert", "--runtime", "stub", "--use", "abort="],
   ...["--disable", "bulk-memory", "--disable", "nontrapping-f2i", "--disable", "sign-extension"],
 ];
+
+/** Both planes in one module. */
+export const CORE_ENTRIES: readonly string[] = ["assembly/index.ts", "assembly/component.ts"];
 
 /** What is used of asc. Its own types redeclare globals such as console, so they are not imported. */
 interface Asc {
@@ -30,18 +42,18 @@ interface Asc {
     options: {
       readonly stdout: { write(chunk: Uint8Array | string): boolean };
       readonly stderr: { write(chunk: Uint8Array | string): boolean };
-      readonly transforms: readonly object[];
       readonly writeFile: (name: string, contents: Uint8Array | string) => void;
+      readonly readFile: (name: string, baseDir: string) => string | null;
     },
   ): Promise<{ readonly error: Error | null }>;
 }
 const ASC_MODULE: string = "assemblyscript/asc";
 
-/** Compiles entry files of assembly/ (paths relative to the repository) and gives the module's bytes. */
+/** Compiles entry files of assembly/ (paths relative to the repository), with the texts in `replaced` in place of files. */
 export async function compileAssembly(
   entries: readonly string[],
   flags: readonly string[],
-  transforms: readonly object[] = [],
+  replaced: ReadonlyMap<string, string> = new Map(),
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = (await import(ASC_MODULE)) as { readonly default: Asc };
   let binary: Uint8Array | undefined;
@@ -53,7 +65,7 @@ export async function compileAssembly(
   const result = await asc.main([...entries, "--baseDir", ROOT, "--outFile", "out.wasm", ...flags], {
     stdout: { write },
     stderr: { write },
-    transforms,
+    readFile: (name, baseDir) => replaced.get(name) ?? readSource(join(baseDir, name)),
     writeFile: (name, contents) => {
       if (name.endsWith(".wasm") && contents instanceof Uint8Array) binary = contents;
     },
@@ -64,6 +76,10 @@ export async function compileAssembly(
   return new Uint8Array(binary);
 }
 
+function readSource(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
+}
+
 /** Builds what is out of date. True when something was built. */
 export async function buildWasm(): Promise<boolean> {
   const hash = sourcesHash();
@@ -71,15 +87,16 @@ export async function buildWasm(): Promise<boolean> {
   if (fresh && existsSync(STAMP) && readFileSync(STAMP, "utf8") === hash) return false;
   mkdirSync(BUILD, { recursive: true });
   write(join(BUILD, "core.wasm"), await compileAssembly(["assembly/index.ts"], HOST_FLAGS));
-  await buildComponent();
+  const module = await compileAssembly(CORE_ENTRIES, HOST_FLAGS);
+  await transpileCore(module, join(BUILD, "core-component"));
   write(STAMP, hash);
   return true;
 }
 
-async function buildComponent(): Promise<void> {
+/** Makes a component of a module with both planes' exports, and JavaScript of that in `folder`. */
+export async function transpileCore(module: Uint8Array, folder: string): Promise<void> {
   const { transpileBytes } = await import("@bytecodealliance/jco-transpile");
   const { componentEmbed, componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
-  const module = await compileAssembly(["assembly/index.ts", "assembly/component.ts"], HOST_FLAGS);
   const embedded = await componentEmbed({
     binary: await renameExports(module),
     witSource: readFileSync(WIT, "utf8"),
@@ -93,7 +110,6 @@ async function buildComponent(): Promise<void> {
     base64Cutoff: 0,
     tlaCompat: false,
   });
-  const folder = join(BUILD, "core-component");
   rmSync(folder, { recursive: true, force: true });
   for (const [name, bytes] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });

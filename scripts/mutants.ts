@@ -1,7 +1,8 @@
 /**
- * Shows that the tests notice what they are there to notice: puts every fault of test/mutants/table.ts, one at a time, into a copy of
- * the repository, runs the test that must fail, and fails itself when that one passes. Each of those tests first has to pass without
- * the fault. Options: --only TEXT (names that contain it), --json FILE.
+ * Shows that the tests notice what they are there to notice: puts every fault of test/mutants/table.ts, one
+ * at a time, into a copy of the repository, runs the test that must fail, and fails itself when that one
+ * passes. Each of those tests first has to pass without the fault. Options: --only TEXT (names that contain
+ * it), --json FILE.
  */
 import { spawn } from "node:child_process";
 import {

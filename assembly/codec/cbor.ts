@@ -57,11 +57,6 @@ export function readerLeft(): u32 {
   return <u32>(limit - cursor);
 }
 
-/** Where the next byte stands. */
-export function readerAt(): usize {
-  return cursor;
-}
-
 /** Additional information of the last head, 0 to 27. */
 export function readInfo(): i32 {
   return headInfo;

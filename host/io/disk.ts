@@ -1,10 +1,10 @@
 /**
  * A folder of the machine's file system as a Disk.
  *
- * Writes are synchronous: they go into the page cache, where a system call costs less than a trip through the thread pool.
- * Syncs are asynchronous, so that appends go on while the disk works. After a failed fdatasync the kernel may mark the pages
- * clean that it could not write (Rebello et al., "Can Applications Recover from fsync Failures?", 2020), so a file whose sync
- * failed once refuses every later one.
+ * Writes are synchronous: they go into the page cache, where a system call costs less than a trip through the
+ * thread pool. Syncs are asynchronous, so that appends go on while the disk works. After a failed fdatasync
+ * the kernel may mark the pages clean that it could not write (Rebello et al., "Can Applications Recover from
+ * fsync Failures?", 2020), so a file whose sync failed once refuses every later one.
  */
 import {
   close,
@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join, normalize, sep } from "node:path";
+import { resolve as absolute, dirname, join, normalize, sep } from "node:path";
 import { promisify } from "node:util";
 import { TardigradeError } from "../../protocols/error.ts";
 import { takeLock } from "./lock-file.ts";
@@ -30,8 +30,9 @@ const closeAsync = promisify(close);
 const fsyncAsync = promisify(fsync);
 const fdatasyncAsync = promisify(fdatasync);
 
-/** The folder `root` as a disk; it is made when it is absent. */
-export function nodeDisk(root: string): Disk {
+/** A folder as a disk; it is made with the first folder in it. */
+export function nodeDisk(folder: string): Disk {
+  const root = absolute(folder);
   const resolve = (path: string): string => {
     const clean = normalize(path);
     if (clean === ".." || clean.startsWith(`..${sep}`) || clean.startsWith(sep)) {
@@ -71,12 +72,17 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
-/** Makes the folder and syncs every folder above it that is new, up to the root's own parent. */
+/**
+ * Makes the folder. What is inside the root the caller syncs; what is new on the way to the root is known
+ * here alone.
+ */
 async function makeFolders(root: string, folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  // The caller syncs what is inside the root; what leads to the root is known here alone.
-  if (!first.startsWith(root + sep)) await syncFolder(join(root, ".."));
+  if (first === undefined || first.startsWith(root + sep)) return;
+  for (let above = dirname(root); ; above = dirname(above)) {
+    await syncFolder(above);
+    if (above === dirname(first) || above === dirname(above)) return;
+  }
 }
 
 async function syncFolder(folder: string): Promise<void> {
@@ -101,8 +107,10 @@ async function openFile(path: string, create: boolean): Promise<DiskFile> {
 class NodeFile implements DiskFile {
   readonly #path: string;
   readonly #descriptor: number;
-  #sizeBytes: number;
-  /** Calls in the thread pool; the descriptor is closed after the last, because its number may be given to another file. */
+  /**
+   * Calls in the thread pool; the descriptor is closed after the last, because its number may be given to
+   * another file.
+   */
   #busy = 0;
   #idle: (() => void) | undefined;
   #closed = false;
@@ -111,16 +119,17 @@ class NodeFile implements DiskFile {
   constructor(path: string, descriptor: number) {
     this.#path = path;
     this.#descriptor = descriptor;
-    this.#sizeBytes = fstatSync(descriptor).size;
   }
 
   sizeBytes(): number {
-    return this.#sizeBytes;
+    this.#mustBeOpen();
+    // Asked anew each time: another handle may have made the file longer.
+    return fstatSync(this.#descriptor).size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     this.#mustBeOpen();
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.#sizeBytes - offset)));
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.sizeBytes() - offset)));
     let filled = 0;
     this.#busy += 1;
     try {
@@ -143,7 +152,6 @@ class NodeFile implements DiskFile {
       let written = 0;
       while (written < bytes.length) {
         written += writeSync(this.#descriptor, bytes, written, bytes.length - written, offset + written);
-        this.#sizeBytes = Math.max(this.#sizeBytes, offset + written);
       }
     } catch (cause) {
       throw diskError("write", this.#path, cause);

@@ -1,10 +1,12 @@
 /**
- * One process at a time in a data folder. Node has no flock, so the lock is a file that names its holder: process number, and
- * when that process started, because numbers are reused (in a container, always). A lock whose holder is gone is taken over.
+ * One process at a time in a data folder. Node has no flock, so the lock is a file that names its holder:
+ * process number, and when that process started, because numbers are reused (in a container, always). A lock
+ * whose holder is gone is taken over.
  *
- * The file appears whole, by link(2) from a temporary one, so nobody reads half a lock. Taking over moves the stale file
- * aside and looks at what was moved: when two processes take over at once, the slower one has moved the faster one's fresh
- * lock, puts it back and gives up.
+ * The file appears whole, by link(2) from a temporary one, so nobody reads half a lock. Taking over is the
+ * dangerous part: two processes that both see a stale lock must not both replace it. So it is done under a
+ * second lock, and only if the stale one still stands there; the replacement is one rename(2), so there is no
+ * moment without a lock.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -12,24 +14,56 @@ import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { TardigradeError } from "../../protocols/error.ts";
 
 const ATTEMPTS_MAX = 3;
+/** A process may die while it takes over, and its takeover lock is then taken over in turn. */
+const TAKEOVER_DEPTH_MAX = 3;
 
-export async function takeLock(path: string): Promise<{ release(): Promise<void> }> {
+export interface HeldLock {
+  release(): Promise<void>;
+}
+
+/** Rejects with LOG_LOCKED when a living process holds the lock, or takes it at this moment. */
+export function takeLock(path: string): Promise<HeldLock> {
+  return take(path, 0);
+}
+
+async function take(path: string, depth: number): Promise<HeldLock> {
   const started = startOf(process.pid) ?? "";
   const own = JSON.stringify({ pid: process.pid, started, nonce: randomBytes(8).toString("hex") });
   const draft = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(draft, own, { mode: 0o640 });
+  try {
+    await writeFile(draft, own, { mode: 0o640 });
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       if (await tryLink(draft, path)) return { release: () => release(path, own) };
       const found = await readFile(path, "utf8").catch(() => undefined);
       if (found === undefined) continue;
       const holder = parseHolder(found);
-      if (holder !== undefined && isAlive(holder)) throw locked(path, holder.pid);
-      await moveAside(path, found);
+      if ((holder !== undefined && isAlive(holder)) || depth >= TAKEOVER_DEPTH_MAX)
+        throw locked(path, holder?.pid);
+      if (await takeOver({ path, draft, found }, depth)) return { release: () => release(path, own) };
     }
     throw locked(path, undefined);
   } finally {
     await unlink(draft).catch(() => undefined);
+  }
+}
+
+/** Replaces the stale lock that was found by the draft; false when somebody else was faster. */
+async function takeOver(
+  stale: { readonly path: string; readonly draft: string; readonly found: string },
+  depth: number,
+): Promise<boolean> {
+  const takeover = await take(`${stale.path}.takeover`, depth + 1);
+  try {
+    const now = await readFile(stale.path, "utf8").catch(() => undefined);
+    if (now !== stale.found) return false;
+    await rename(stale.draft, stale.path);
+    return true;
+  } finally {
+    await takeover.release();
   }
 }
 
@@ -48,18 +82,6 @@ async function tryLink(draft: string, path: string): Promise<boolean> {
       cause,
     });
   }
-}
-
-async function moveAside(path: string, expected: string): Promise<void> {
-  const aside = `${path}.stale.${randomBytes(4).toString("hex")}`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return; // Somebody else moved it first.
-  }
-  const moved = await readFile(aside, "utf8").catch(() => "");
-  if (moved !== expected) await link(aside, path).catch(() => undefined);
-  await unlink(aside).catch(() => undefined);
 }
 
 async function release(path: string, own: string): Promise<void> {
@@ -106,5 +128,12 @@ function locked(path: string, pid: number | undefined): TardigradeError {
   const who = pid === undefined ? "Another process" : `Process ${pid}`;
   return new TardigradeError("LOG_LOCKED", `${who} holds ${path}; stop it or choose another data folder.`, {
     context: { component: "disk", operation: "lock", path, pid },
+  });
+}
+
+function unwritable(path: string, cause: unknown): TardigradeError {
+  return new TardigradeError("DISK_IO", `Could not make the lock ${path}; check the folder's permissions.`, {
+    cause,
+    context: { component: "disk", operation: "lock", path },
   });
 }

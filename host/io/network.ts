@@ -1,4 +1,7 @@
-/** TCP of the machine. Bytes waiting to be sent are bounded by the socket's high-water mark: write() says false above it. */
+/**
+ * TCP of the machine. Bytes waiting to be sent are bounded by the socket's high-water mark: write() says
+ * false above it.
+ */
 import { createServer, type Server, Socket } from "node:net";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { ByteStream, Dispose, Network } from "./seams.ts";

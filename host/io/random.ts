@@ -1,6 +1,6 @@
 /**
- * The machine's random numbers. Words come from the system's generator in blocks, because one call a word costs a
- * microsecond; bytes() goes to it directly, as keys and tokens come from there.
+ * The machine's random numbers. Words come from the system's generator in blocks, because one call a word
+ * costs a microsecond; bytes() goes to it directly, as keys and tokens come from there.
  */
 import { randomBytes, randomFillSync } from "node:crypto";
 import type { Random } from "./seams.ts";

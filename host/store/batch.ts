@@ -1,6 +1,6 @@
 /**
- * A batch being filled. Its place in the log is fixed when it is begun, so a record's offset is known at once; its header is
- * written last, when it is known how far the log is synced. Buffers are used again.
+ * A batch being filled. Its place in the log is fixed when it is begun, so a record's offset is known at
+ * once; its header is written last, when it is known how far the log is synced. Buffers are used again.
  */
 import {
   BATCH_HEADER_BYTES,

@@ -4,7 +4,8 @@
  *   raw chunk, the readings of one series in one minute, oldest first
  *     for each: milliseconds into the minute u16, value f64
  *   roll-up of one series over one minute or hour
- *     0 count u32   4 milliseconds of the last into the bucket u32   8 min f64   16 max f64   24 sum f64   32 last f64
+ *     0 count u32   4 milliseconds of the last into the bucket u32
+ *     8 min f64     16 max f64   24 sum f64   32 last f64
  */
 export const RAW_ENTRY_BYTES = 10;
 export const ROLLUP_BYTES = 40;
@@ -23,7 +24,10 @@ export interface Rollup {
   last: number;
 }
 
-/** Adds entries to a chunk; where times are equal the older entry stays first. Entries beyond `entriesMax` are left out. */
+/**
+ * Adds entries to a chunk; where times are equal the older entry stays first. Entries beyond `entriesMax` are
+ * left out.
+ */
 export function appendRaw(
   chunk: Uint8Array | undefined,
   entries: readonly RawEntry[],
@@ -65,7 +69,10 @@ export function emptyRollup(): Rollup {
   };
 }
 
-/** Adds a reading. Not a number and infinities stay in the raw history only: one of them would spoil a sum for good. */
+/**
+ * Adds a reading. Not a number and infinities stay in the raw history only: one of them would spoil a sum for
+ * good.
+ */
 export function addToRollup(rollup: Rollup, ms: number, value: number): void {
   if (!Number.isFinite(value)) return;
   if (rollup.count === 0 || ms >= rollup.lastMs) {

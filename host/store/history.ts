@@ -5,13 +5,14 @@
  *
  *   history/raw/<minute>/<device>/<metric>      history/minute/<minute>/...      history/hour/<hour>/...
  *
- * Writes come from all devices at the same time, so what one flush touches stands together: 2,000 series fill some 250 pages of
- * LMDB's, where keys by series would touch a page or two for each of 6,000 keys, and every touched page is written anew. What is
- * too old stands at the front, so expiry deletes a range. The price is a look-up for each bucket of a query, a microsecond each, of
- * which retention bounds the number.
+ * Writes come from all devices at the same time, so what one flush touches stands together: 2,000 series fill
+ * some 250 pages of LMDB's, where keys by series would touch a page or two for each of 6,000 keys, and every
+ * touched page is written anew. What is too old stands at the front, so expiry deletes a range. The price is
+ * a look-up for each bucket of a query, a microsecond each, of which retention bounds the number.
  *
- * Each flush costs a read and a write for each series, minute and hour that it touches, however many readings it brings. A projection
- * therefore collects readings and hands them over together, in the transaction that also notes its place in the log.
+ * Each flush costs a read and a write for each series, minute and hour that it touches, however many readings
+ * it brings. A projection therefore collects readings and hands them over together, in the transaction that
+ * also notes its place in the log.
  */
 import {
   addToRollup,
@@ -182,7 +183,10 @@ export class History {
     return { points: points.map(wide), nextMs };
   }
 
-  /** Deletes at most `keysMax` entries that are past their time. Returns how many; a full answer asks for another call. */
+  /**
+   * Deletes at most `keysMax` entries that are past their time. Returns how many; a full answer asks for
+   * another call.
+   */
   expire(transaction: StateTransaction, nowMs: number, keysMax = EXPIRE_KEYS_DEFAULT): number {
     let deleted = 0;
     for (const resolution of ["raw", "minute", "hour"] as const) {
@@ -265,8 +269,8 @@ function appendHours(transaction: StateTransaction, series: Series): void {
 }
 
 /**
- * Visits the buckets of a range that may exist, oldest first, until one visit says where to go on or the look-ups are used up.
- * Returns that time, or undefined at the end.
+ * Visits the buckets of a range that may exist, oldest first, until one visit says where to go on or the
+ * look-ups are used up. Returns that time, or undefined at the end.
  */
 function walkBuckets(
   reader: StateReader,

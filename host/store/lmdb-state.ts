@@ -1,9 +1,10 @@
 /**
- * State in LMDB: a memory-mapped copy-on-write B+ tree. A transaction is visible when it returns and durable after flush():
- * LMDB overlaps its sync with the transactions that follow, and a power cut gives back an earlier whole state, with the log offset
- * that belongs to it.
+ * State in LMDB: a memory-mapped copy-on-write B+ tree. A transaction is visible when it returns and durable
+ * after flush(): LMDB overlaps its sync with the transactions that follow, and a power cut gives back an
+ * earlier whole state, with the log offset that belongs to it.
  *
- * The package is native and optional, so it is loaded when a store is opened. This is the one file of the store that touches it.
+ * The package is native and optional, so it is loaded when a store is opened. This is the one file of the
+ * store that touches it.
  */
 import type { RootDatabase } from "lmdb";
 import { TardigradeError } from "../../protocols/error.ts";
@@ -77,7 +78,8 @@ class LmdbState implements StateStore {
     const from = this.#encoder.encode(options.from);
     const to = this.#encoder.encode(options.to);
     if (compareBytes(from, to) >= 0) return [];
-    // LMDB's reversed range excludes its end and includes its start: it begins below `to` and is cut at `from` here.
+    // LMDB's reversed range excludes its end and includes its start: it begins below `to` and is cut at
+    // `from` here.
     const reverse = options.reverse === true;
     const entries: (readonly [string, Uint8Array])[] = [];
     const range = this.#database.getRange({

@@ -1,4 +1,7 @@
-/** Listeners and waiters of the log. A listener that throws is a bug, which ends the process instead of looking like a bad disk. */
+/**
+ * Listeners and waiters of the log. A listener that throws is a bug, which ends the process instead of
+ * looking like a bad disk.
+ */
 import type { Dispose } from "../io/seams.ts";
 
 export class Listeners<T> {

@@ -2,13 +2,14 @@
  * The writing side of the segment log. A record is durable when onDurable() has
  * said so, and nothing is acknowledged to a device before.
  *
- * append() copies a record into the batch that is being filled and returns its offset. One commit runs at a time: it writes
- * what is filled, syncs, and tells; records that come meanwhile fill the next batch. So the disk's latency sets the size of
- * a batch and not the rate of records (group commit; DeWitt et al., "Implementation Techniques for Main Memory Database
- * Systems", 1984). segment.ts draws the files, recovery.ts says what a start makes of them.
+ * append() copies a record into the batch that is being filled and returns its offset. One commit runs at a
+ * time: it writes what is filled, syncs, and tells; records that come meanwhile fill the next batch. So the
+ * disk's latency sets the size of a batch and not the rate of records (group commit; DeWitt et al.,
+ * "Implementation Techniques for Main Memory Database Systems", 1984). segment.ts draws the files,
+ * recovery.ts says what a start makes of them.
  *
- * Where it ends: a full disk stops commits, and with them acknowledgements, until there is room; a failed sync is fatal, because
- * nobody can know what of the file is on the disk. Reading goes on in both.
+ * Where it ends: a full disk stops commits, and with them acknowledgements, until there is room; a failed
+ * sync is fatal, because nobody can know what of the file is on the disk. Reading goes on in both.
  */
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import type { DiskFile, Dispose } from "../io/seams.ts";

@@ -1,6 +1,7 @@
 /**
- * A map of text keys in the order of their UTF-8 bytes, as LMDB has them. Keys stand in sorted blocks of bounded length, so an
- * insertion moves at most a block; one sorted array would move everything behind the key.
+ * A map of text keys in the order of their UTF-8 bytes, as LMDB has them. Keys stand in sorted blocks of
+ * bounded length, so an insertion moves at most a block; one sorted array would move everything behind the
+ * key.
  */
 const BLOCK_KEYS_MAX = 512;
 
@@ -107,8 +108,8 @@ export class OrderedMap<V> {
 }
 
 /**
- * Compares by code point, which is the order of UTF-8 bytes. JavaScript compares UTF-16 units, which puts the characters beyond the
- * basic plane (surrogates, D800-DFFF) before U+E000-U+FFFF.
+ * Compares by code point, which is the order of UTF-8 bytes. JavaScript compares UTF-16 units, which puts the
+ * characters beyond the basic plane (surrogates, D800-DFFF) before U+E000-U+FFFF.
  */
 export function compareKeys(a: string, b: string): number {
   if (a === b) return 0;

@@ -1,17 +1,19 @@
 /**
  * What stands in the log's folder, read at the start.
  *
- * Every segment is read from its beginning, batch by batch. Where a whole batch is missing, three things can have happened:
+ * Every segment is read from its beginning, batch by batch. Where a whole batch is missing, three things can
+ * have happened:
  *
  *   the log ends here     nothing but zeros follows
- *   a torn tail           the power went while batches were being written; sectors persist in any order, so whole batches may
- *                         follow a damaged one. None of them was acknowledged: the tail is cut
- *   corruption            what is damaged had been synced. A whole batch further on proves it, since it carries the offset that
- *                         was synced when it was written; so does the existence of a next segment
+ *   a torn tail           the power went while batches were being written; sectors persist in any order, so
+ *                         whole batches may follow a damaged one. None was acknowledged: the tail is cut
+ *   corruption            what is damaged had been synced. A whole batch further on proves it, since it carries
+ *                         the offset that was synced when it was written; so does a next segment
  *
- * A cut zeroes the tail and syncs the zeros before anything is appended: otherwise an old sector could come to light behind a new
- * batch that happens to end where the old one begins. The sync also covers batches that were whole but perhaps only in the page
- * cache of a process that was killed: nobody may read them before they are on the disk.
+ * A cut zeroes the tail and syncs the zeros before anything is appended: otherwise an old sector could come
+ * to light behind a new batch that happens to end where the old one begins. The sync also covers batches that
+ * were whole but perhaps only in the page cache of a process that was killed: nobody may read them before
+ * they are on the disk.
  */
 import type { Disk, DiskFile } from "../io/seams.ts";
 import {

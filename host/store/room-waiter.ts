@@ -1,6 +1,7 @@
 /**
- * What the log does on a full disk: it waits and tries again, by the clock. The spare segment may wait long before anybody needs
- * it, so only a commit that waits, itself or for the spare, makes the log's state `full`.
+ * What the log does on a full disk: it waits and tries again, by the clock. The spare segment may wait long
+ * before anybody needs it, so only a commit that waits, itself or for the spare, makes the log's state
+ * `full`.
  */
 import type { Clock, Dispose } from "../io/seams.ts";
 

@@ -45,19 +45,21 @@ export interface SegmentLog {
   readonly state: LogState;
   readonly pendingBytes: number;
   /**
-   * Copies the record into the log and returns its offset; it is durable when syncedEnd is above that. Throws QUEUE_FULL,
-   * RECORD_OVERSIZE, or the error that ended the log.
+   * Copies the record into the log and returns its offset; it is durable when syncedEnd is above that. Throws
+   * QUEUE_FULL, RECORD_OVERSIZE, or the error that ended the log.
    */
   append(payload: Uint8Array): number;
   onDurable(listener: (syncedEnd: number) => void): Dispose;
   /** Resolves when the record at `offset` is durable. For hot paths onDurable() is cheaper. */
   durable(offset: number): Promise<void>;
   onState(listener: (state: LogState) => void): Dispose;
-  /** The log ended by an error, DISK_SYNC mostly. The process should end: a restart finds what is on the disk. */
+  /**
+   * The log ended by an error, DISK_SYNC mostly. The process should end: a restart finds what is on the disk.
+   */
   onFatal(listener: (error: Error) => void): Dispose;
   /**
-   * Durable records from `from` on, at least one where there is one, then up to `limitBytes`. An offset below `start` reads
-   * from `start`: who must not miss records compares the two.
+   * Durable records from `from` on, at least one where there is one, then up to `limitBytes`. An offset below
+   * `start` reads from `start`: who must not miss records compares the two.
    */
   read(from: number, limitBytes: number): Promise<LogPage>;
   /** Removes whole segments below `offset`, durably. The newest segment always stays. */

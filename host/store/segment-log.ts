@@ -1,6 +1,6 @@
 /**
- * Opens a segment log: the truth that everything else in the gateway is projected from. log-writer.ts appends and commits, segment.ts
- * draws the files, recovery.ts says what a start makes of them.
+ * Opens a segment log: the truth that everything else in the gateway is projected from. log-writer.ts appends
+ * and commits, segment.ts draws the files, recovery.ts says what a start makes of them.
  */
 
 import { LogWriter } from "./log-writer.ts";
@@ -14,7 +14,10 @@ import { SPARE_NAME, SpareSegment } from "./spare-segment.ts";
 export type { LogState, OpenReport, SegmentLog, SegmentLogOptions } from "./segment-log-types.ts";
 export type { LogPage, LogRecord } from "./segment-reader.ts";
 
-/** Opens the log in a folder, which is made when absent. Rejects with LOG_LOCKED, LOG_CORRUPT, FORMAT_VERSION or a disk error. */
+/**
+ * Opens the log in a folder, which is made when absent. Rejects with LOG_LOCKED, LOG_CORRUPT, FORMAT_VERSION
+ * or a disk error.
+ */
 export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
   const { disk, folder } = options;
   checkOptions(options);
@@ -27,7 +30,8 @@ export async function openSegmentLog(options: SegmentLogOptions): Promise<Segmen
     if (found.includes(SPARE_NAME)) await disk.remove(`${folder}/${SPARE_NAME}`);
     const names = segmentNames(found);
     if (names.length === 0) names.push(await createFirst(options));
-    // A killed process may have named a segment without syncing the folder; what we put in it would go with the name.
+    // A killed process may have named a segment without syncing the folder; what we put in it would go with
+    // the name.
     await disk.syncFolder(folder);
     const recovered = await recover(disk, folder, names);
     const log = new LogWriter(options, recovered, lock);

@@ -1,9 +1,9 @@
 /**
  * Reads records back, by offset, up to where the log is synced.
  *
- * An offset names a place in a file, but a checksum belongs to a batch: reading begins at the batch that holds the offset. A reader
- * that follows the log asks for the `next` of its last answer, and where that lies is remembered; any other offset is found
- * from the nearest start in the segment's sparse index.
+ * An offset names a place in a file, but a checksum belongs to a batch: reading begins at the batch that
+ * holds the offset. A reader that follows the log asks for the `next` of its last answer, and where that lies
+ * is remembered; any other offset is found from the nearest start in the segment's sparse index.
  */
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import type { Disk, DiskFile } from "../io/seams.ts";
@@ -86,7 +86,8 @@ export class SegmentReader {
       if (page !== undefined && page.records.length > 0) return page;
       if (page === undefined && segment.base < (this.#segments[0] as Segment).base) continue;
       const next = this.#segments[number + 1];
-      // A segment that was left behind while we read it may hold more by now: only what was synced before counts.
+      // A segment that was left behind while we read it may hold more by now: only what was synced before
+      // counts.
       if (next === undefined || limits.syncedEnd <= next.base) return { records: [], next: page?.next ?? at };
       at = Math.max(at, next.base);
     }

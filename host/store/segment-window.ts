@@ -1,6 +1,7 @@
 /**
- * A sliding view of a segment file, so that scanning one costs a window of memory and not a whole segment. The window is kept
- * between calls; a caller's view of it stays valid, because sliding reads into fresh memory.
+ * A sliding view of a segment file, so that scanning one costs a window of memory and not a whole segment.
+ * The window is kept between calls; a caller's view of it stays valid, because sliding reads into fresh
+ * memory.
  */
 import type { DiskFile } from "../io/seams.ts";
 

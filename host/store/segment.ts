@@ -6,16 +6,18 @@
  *
  * All numbers are little-endian.
  *
- *   header   0 magic u32    4 format u32   8 log id u32   12 segment bytes u32   16 base offset u64   24 zero u32   28 crc u32
+ *   header   0 magic u32    4 format u32   8 log id u32       12 segment bytes u32   16 base offset u64
+ *            24 zero u32    28 crc u32
  *   batch    0 magic u32    4 crc u32      8 body bytes u32   12 records u32   16 proven offset u64   24 body
  *   body     for each record: length u32, payload; then zeros up to a multiple of eight
  *
- * A record's offset is the segment's base offset plus its position in the file, and the next segment's base follows this one's
- * last byte. So an offset names a file and a place in it, and needs no index to be found.
+ * A record's offset is the segment's base offset plus its position in the file, and the next segment's base
+ * follows this one's last byte. So an offset names a file and a place in it, and needs no index to be found.
  *
- * A batch's checksum begins at a salt made of log id, base and position: a batch that stands in another place, or belongs to
- * another log, is not a batch. The proven offset is how far the log was known synced when the batch was written, so a whole
- * batch proves that everything below once was on the disk. A batch without records carries nothing but that proof.
+ * A batch's checksum begins at a salt made of log id, base and position: a batch that stands in another
+ * place, or belongs to another log, is not a batch. The proven offset is how far the log was known synced
+ * when the batch was written, so a whole batch proves that everything below once was on the disk. A batch
+ * without records carries nothing but that proof.
  */
 import { crc32 } from "../../protocols/crc.ts";
 import { TardigradeError } from "../../protocols/error.ts";
@@ -78,7 +80,8 @@ export function decodeSegmentHeader(bytes: Uint8Array, name: string): SegmentHea
   if (format !== SEGMENT_FORMAT) {
     throw new TardigradeError(
       "FORMAT_VERSION",
-      `Segment ${name} has format ${format}, this version reads ${SEGMENT_FORMAT}; start the version that wrote it, or restore a backup.`,
+      `Segment ${name} has format ${format}, this version reads ${SEGMENT_FORMAT}; ` +
+        "start the version that wrote it, or restore a backup.",
       { context: { component: "log", segment: name, format } },
     );
   }
@@ -108,7 +111,9 @@ export function looksLikeBatch(bytes: Uint8Array, at: number): boolean {
   );
 }
 
-/** The header at `at`, when it is plausible for a batch of at most `roomBytes`. The checksum is not looked at. */
+/**
+ * The header at `at`, when it is plausible for a batch of at most `roomBytes`. The checksum is not looked at.
+ */
 export function decodeBatchHeader(bytes: Uint8Array, at: number, roomBytes: number): BatchHeader | undefined {
   if (at + BATCH_HEADER_BYTES > bytes.length || !looksLikeBatch(bytes, at)) return undefined;
   const view = viewOf(bytes);

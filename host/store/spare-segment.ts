@@ -1,17 +1,20 @@
 /**
- * The next segment, prepared ahead: zero-filled, synced, and waiting under a name that recovery throws away. Writing into bytes
- * that are allocated already lets fdatasync leave the file's metadata alone, which is what makes commits fast; and a full disk
- * shows here, before a batch needs the room.
+ * The next segment, prepared ahead: zero-filled, synced, and waiting under a name that recovery throws away.
+ * Writing into bytes that are allocated already lets fdatasync leave the file's metadata alone, which is what
+ * makes commits fast; and a full disk shows here, before a batch needs the room.
  *
- * A segment gets its real name only when it is whole and synced. So a segment that recovery finds under its name has a whole
- * header, or the disk is damaged.
+ * A segment gets its real name only when it is whole and synced. So a segment that recovery finds under its
+ * name has a whole header, or the disk is damaged.
  */
 import { isTardigradeError } from "../../protocols/error.ts";
 import type { Disk, DiskFile } from "../io/seams.ts";
 import type { RoomWaiter } from "./room-waiter.ts";
 import { encodeSegmentHeader, type SegmentHeader } from "./segment.ts";
 
-/** Zeros written between two syncs: little enough not to hold up the event loop or the commits that share the disk. */
+/**
+ * Zeros written between two syncs: little enough not to hold up the event loop or the commits that share the
+ * disk.
+ */
 const FILL_CHUNK_BYTES = 2 * 1024 * 1024;
 
 export const SPARE_NAME = "spare";

@@ -1,11 +1,12 @@
 /**
- * An MQTT broker in memory, as far as the Broker seam shows one: filters, retained messages, wills, connections that go up and
- * down, and deliveries that come twice or not at all when the dice say so.
+ * An MQTT broker in memory, as far as the Broker seam shows one: filters, retained messages, wills,
+ * connections that go up and down, and deliveries that come twice or not at all when the dice say so.
  *
- * The broker is itself the gateway's connection. connect() gives further ones, for devices and other clients, each with a client id
- * that receivers see. A client that is down keeps its QoS 1 publishes, up to a bound, and sends them when it is up again; QoS 0
- * is dropped. Subscriptions outlive a loss of connection, and what was published to a client while it was down, QoS 1, waits for
- * it up to the same bound, as in a persistent session.
+ * The broker is itself the gateway's connection. connect() gives further ones, for devices and other clients,
+ * each with a client id that receivers see. A client that is down keeps its QoS 1 publishes, up to a bound,
+ * and sends them when it is up again; QoS 0 is dropped. Subscriptions outlive a loss of connection, and what
+ * was published to a client while it was down, QoS 1, waits for it up to the same bound, as in a persistent
+ * session.
  */
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Broker, Clock, Delivery, Dispose } from "../io/seams.ts";

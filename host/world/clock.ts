@@ -1,10 +1,11 @@
 /**
- * The clock of a simulated world. Time stands still until somebody advances it; alarms ring in the order of their time, and of
- * their setting where the time is equal.
+ * The clock of a simulated world. Time stands still until somebody advances it; alarms ring in the order of
+ * their time, and of their setting where the time is equal.
  *
- * Between two alarms every promise that can go on must go on, else an alarm would ring while the work that precedes it in a real
- * process still waits. Counting `await`s guesses at how deep the chains are; one turn of the event loop (setImmediate) empties
- * them whatever their depth, costs about a microsecond and depends on no time.
+ * Between two alarms every promise that can go on must go on, else an alarm would ring while the work that
+ * precedes it in a real process still waits. Counting `await`s guesses at how deep the chains are; one turn
+ * of the event loop (setImmediate) empties them whatever their depth, costs about a microsecond and depends
+ * on no time.
  */
 import type { Clock, Dispose } from "../io/seams.ts";
 
@@ -83,7 +84,10 @@ export class SimulatedClock implements Clock {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
-  /** Advances from alarm to alarm until the condition holds. Throws when `limitMs` pass or no alarm is left before it does. */
+  /**
+   * Advances from alarm to alarm until the condition holds. Throws when `limitMs` pass or no alarm is left
+   * before it does.
+   */
   async runUntil(condition: () => boolean, options: { readonly limitMs?: number } = {}): Promise<void> {
     const limitMs = this.#nowMs + (options.limitMs ?? 3_600_000);
     await this.settle();

@@ -1,11 +1,12 @@
 /**
- * The bytes of one simulated file: what a reader sees (the page cache), what survives a power cut, and the writes between the two.
+ * The bytes of one simulated file: what a reader sees (the page cache), what survives a power cut, and the
+ * writes between the two.
  *
  *   cache    every write, at once                  pending  writes since the last sync began, oldest first
  *   durable  what syncs have carried over          flight   writes that a running sync is carrying
  *
- * At a power cut every 512-byte sector that a pending write touched ends, independently, at any of the versions it went through
- * since it was durable: writes tear, persist out of order and persist in part.
+ * At a power cut every 512-byte sector that a pending write touched ends, independently, at any of the
+ * versions it went through since it was durable: writes tear, persist out of order and persist in part.
  */
 export const SECTOR_BYTES = 512;
 
@@ -60,7 +61,10 @@ export class SimulatedFileBytes {
     this.#pending.push({ offset, bytes: copy });
   }
 
-  /** Takes what is pending into flight; the returned call makes it durable, with what an abandoned sync left in flight. */
+  /**
+   * Takes what is pending into flight; the returned call makes it durable, with what an abandoned sync left
+   * in flight.
+   */
   beginSync(): () => void {
     this.#flight.push(...this.#pending);
     this.#pending = [];
@@ -73,7 +77,10 @@ export class SimulatedFileBytes {
     };
   }
 
-  /** A failed sync: Linux marks the pages clean, so what did not reach the disk never will, while readers still see it. */
+  /**
+   * A failed sync: Linux marks the pages clean, so what did not reach the disk never will, while readers
+   * still see it.
+   */
   failSync(dice: Dice): void {
     this.#tear(dice);
   }
@@ -112,7 +119,8 @@ export class SimulatedFileBytes {
         else list.push(write);
       }
     }
-    // Now and then all or nothing persists: histories that a fair coin for every sector would hardly ever show.
+    // Now and then all or nothing persists: histories that a fair coin for every sector would hardly ever
+    // show.
     const mood = dice.below(4);
     for (const [sector, list] of touching) {
       const versions = mood === 0 ? list.length : mood === 1 ? 0 : dice.below(list.length + 1);

@@ -1,6 +1,6 @@
 /**
- * A folder of the simulated disk: names now, names that survive a power cut, and the operations between the two. Until the folder is
- * synced each operation survives or not on its own; a rename is one operation.
+ * A folder of the simulated disk: names now, names that survive a power cut, and the operations between the
+ * two. Until the folder is synced each operation survives or not on its own; a rename is one operation.
  */
 import { type Dice, SimulatedFileBytes } from "./disk-file.ts";
 

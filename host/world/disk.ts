@@ -1,10 +1,11 @@
 /**
- * A disk that forgets. What was not synced may be lost, torn or reordered at a power cut (disk-file.ts, disk-folder.ts); it fills
- * up, takes its time to sync and fails on demand.
+ * A disk that forgets. What was not synced may be lost, torn or reordered at a power cut (disk-file.ts,
+ * disk-folder.ts); it fills up, takes its time to sync and fails on demand.
  *
- * A process sees the disk through a mount. powerCut() and kill() end every mount: whatever the dead process still does through
- * it is refused with SimulatedCrash and changes nothing. kill() keeps the page cache, as a killed process does; powerCut() does
- * not. The disk itself is a Disk too, always seen through its newest mount.
+ * A process sees the disk through a mount. powerCut() and kill() end every mount: whatever the dead process
+ * still does through it is refused with SimulatedCrash and changes nothing. kill() keeps the page cache, as a
+ * killed process does; powerCut() does not. The disk itself is a Disk too, always seen through its newest
+ * mount.
  */
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Clock, Disk, DiskFile } from "../io/seams.ts";

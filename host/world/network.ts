@@ -1,7 +1,7 @@
 /**
- * A network in memory. Streams keep their order and lose nothing, as TCP does; what varies is when bytes arrive, in what chunks, and
- * whether the connection lives. partition() silences hosts both ways: bytes wait, as TCP's retransmissions do, and connections
- * break once the partition outlives `timeoutMs`.
+ * A network in memory. Streams keep their order and lose nothing, as TCP does; what varies is when bytes
+ * arrive, in what chunks, and whether the connection lives. partition() silences hosts both ways: bytes wait,
+ * as TCP's retransmissions do, and connections break once the partition outlives `timeoutMs`.
  */
 import { TardigradeError } from "../../protocols/error.ts";
 import type { ByteStream, Clock, Dispose, Network } from "../io/seams.ts";

@@ -1,7 +1,7 @@
 /**
- * Seeded random numbers: xoshiro128** 1.1 (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), its state
- * filled from the seed by splitmix32. One seed replays a world; fork() gives an independent stream, so that one part drawing more
- * numbers does not change what another part draws.
+ * Seeded random numbers: xoshiro128** 1.1 (Blackman and Vigna, "Scrambled Linear Pseudorandom Number
+ * Generators", 2021), its state filled from the seed by splitmix32. One seed replays a world; fork() gives an
+ * independent stream, so that one part drawing more numbers does not change what another part draws.
  */
 import type { Random } from "../io/seams.ts";
 

@@ -1,4 +1,6 @@
-/** MQTT topic filters (MQTT 3.1.1, section 4.7): + is one level, # the rest, and neither matches a leading $. */
+/**
+ * MQTT topic filters (MQTT 3.1.1, section 4.7): + is one level, # the rest, and neither matches a leading $.
+ */
 export function topicMatches(filter: string, topic: string): boolean {
   if (topic.startsWith("$") && (filter.startsWith("+") || filter.startsWith("#"))) return false;
   const wanted = filter.split("/");

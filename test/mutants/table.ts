@@ -1,6 +1,7 @@
 /**
- * Faults that must make a test fail. `npm run mutants` puts each into a copy of the repository and runs the named test; a fault that no
- * test notices is a promise that nobody checks. A row's `find` stands exactly once in its file.
+ * Faults that must make a test fail. `npm run mutants` puts each into a copy of the repository and runs the
+ * named test; a fault that no test notices is a promise that nobody checks. A row's `find` stands exactly
+ * once in its file.
  */
 export interface Mutant {
   readonly name: string;
@@ -12,7 +13,8 @@ export interface Mutant {
 }
 
 const CRASH = "test/host/store/log-crash.test.ts";
-const LOG = "test/host/store/segment-log.test.ts";
+const FAULTS = "test/host/store/log-faults.test.ts";
+const RECOVERY = "test/host/store/recovery.test.ts";
 const NO_LOSS = "test/host/gateway/no-loss.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -92,28 +94,28 @@ export const MUTANTS: readonly Mutant[] = [
     file: "host/store/log-writer.ts",
     find: "    this.#failure = error;\n",
     replace: "",
-    test: LOG,
+    test: FAULTS,
   },
   {
     name: "no proof at closing",
     file: "host/store/log-writer.ts",
     find: "    if (this.#failure === undefined && !this.#proven) {\n",
     replace: "    if (this.#failure === undefined && this.#proven) {\n",
-    test: LOG,
+    test: RECOVERY,
   },
   {
     name: "no proof after idle time",
     file: "host/store/log-writer.ts",
     find: "    const prove = (): void => {\n      this.#proofWanted = true;",
     replace: "    const prove = (): void => {\n      this.#proofWanted = false;",
-    test: LOG,
+    test: RECOVERY,
   },
   {
     name: "damage below a proof passes for a torn tail",
     file: "host/store/recovery.ts",
     find: "batch.proven > segment.base + damage.from",
     replace: "batch.proven > segment.base + damage.to",
-    test: LOG,
+    test: RECOVERY,
   },
   {
     name: "batches are not bound to their place",
@@ -121,6 +123,20 @@ export const MUTANTS: readonly Mutant[] = [
     find: "  saltView.setUint32(12, position, true);\n",
     replace: "",
     test: "test/host/store/segment.test.ts",
+  },
+  {
+    name: "no fdatasync on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fdatasyncAsync(this.#descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
+  },
+  {
+    name: "no fsync of folders on the machine's disk",
+    file: "host/io/disk.ts",
+    find: "      await fsyncAsync(descriptor);\n",
+    replace: "",
+    test: "test/host/io/disk.test.ts",
   },
   {
     name: "wrong CRC table",

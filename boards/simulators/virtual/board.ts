@@ -71,6 +71,7 @@ interface SystemExports {
   link_down(): void;
   link_receive(length: number): void;
   receive_buffer(): number;
+  send_batch(): number;
   retained_base(): number;
   retained_bytes(): number;
   figure(which: number): number;
@@ -105,7 +106,9 @@ export class VirtualBoard {
   #linkUp = false;
   #cancel: () => void = () => {};
   #running = false;
-  #framed = 0;
+  #paused = false;
+  /** Calls for a poll so far; one that comes during a poll makes it go round again. */
+  #calls = 0;
 
   constructor(options: VirtualBoardOptions) {
     this.id = options.id;
@@ -142,6 +145,13 @@ export class VirtualBoard {
     const retained = new Uint8Array(system.memory.buffer, base, system.retained_bytes()).slice();
     this.powerCut();
     this.#start(reason, { base, bytes: retained });
+  }
+
+  /** Stops the app's timers and closes its batch; link and session go on, so that what was produced can be counted. */
+  pauseApp(): void {
+    this.#paused = true;
+    this.#system?.send_batch();
+    this.#poll();
   }
 
   journal(): ReadonlyMap<number, bigint> {
@@ -212,12 +222,12 @@ export class VirtualBoard {
 
   /** Runs what is due and sleeps until the system's next deadline. A call from inside one (a link that answers at once) waits. */
   #poll(): void {
-    this.#framed += 1;
+    this.#calls += 1;
     if (this.#running) return;
     this.#running = true;
     let wakeUs = NEVER;
-    for (let seen = -1; seen !== this.#framed; ) {
-      seen = this.#framed;
+    for (let seen = -1; seen !== this.#calls; ) {
+      seen = this.#calls;
       wakeUs = this.#system?.poll() ?? NEVER;
     }
     this.#running = false;
@@ -245,7 +255,7 @@ export class VirtualBoard {
       hal_app_read: (app: number, ptr: number, length: number) => this.#copy("read", app, ptr, length),
       hal_app_write: (app: number, ptr: number, length: number) => this.#copy("write", app, ptr, length),
       hal_app_setup: () => this.#setup(),
-      hal_app_timer: (id: number) => this.#call((app) => app.on_timer(id)),
+      hal_app_timer: (id: number) => (this.#paused ? 0 : this.#call((app) => app.on_timer(id))),
       hal_app_command: (ptr: number, length: number) => this.#call((app) => app.on_command(ptr, length)),
       hal_app_shadow: (ptr: number, length: number) => this.#call((app) => app.on_shadow(ptr, length)),
       hal_pin_mode: (pin: number, mode: number) => this.pins.setMode(pin, mode),

@@ -1,6 +1,6 @@
 /**
- * Random lives of a segment log on a disk that forgets: it is opened, appended to, cut, killed and opened again, and a model says
- * what must be there. Not a test by itself; log-crash.test.ts runs it.
+ * Random lives of a segment log on a disk that forgets: it is opened, appended to, cut, killed and opened
+ * again, and a model says what must be there. Not a test by itself; log-crash.test.ts runs it.
  *
  * What must hold after any crash, and any number of crashes during recovery:
  *   - what was acknowledged is there, once, at its offset, in order
@@ -29,13 +29,16 @@ export interface CrashPlan {
 }
 
 /**
- * Sizes repeat, so that batches of different lives end at the same places; the long one makes a batch of exactly one sector, of which
- * the first may be lost while the second is whole.
+ * Sizes repeat, so that batches of different lives end at the same places; the long one makes a batch of
+ * exactly one sector, of which the first may be lost while the second is whole.
  */
 const PAYLOAD_BYTES = [4, 12, 12, 480, 40, 480, 480, 100] as const;
 const SEGMENT_BYTES = [1024, 1024, 4096, 4096] as const;
 
-/** Lives one history to its end and throws at the first broken promise. Returns how many disk operations it took. */
+/**
+ * Lives one history to its end and throws at the first broken promise. Returns how many disk operations it
+ * took.
+ */
 export async function liveHistory(
   seed: number,
   plan: CrashPlan = {},

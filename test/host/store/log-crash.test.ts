@@ -1,10 +1,13 @@
-/** Thousands of random histories of the segment log, crashed at every write and sync. crash-history.ts says what must hold. */
+/**
+ * Thousands of random histories of the segment log, crashed at every write and sync. crash-history.ts says
+ * what must hold.
+ */
 import { describe, expect, test } from "vitest";
 import { type CrashPlan, liveHistory } from "./crash-history.ts";
 
 const deep = process.env.TARDIGRADE_DEEP === "1";
-const HISTORIES = deep ? 100_000 : 4_000;
-const EXHAUSTIVE_HISTORIES = deep ? 400 : 8;
+const HISTORIES = deep ? 100_000 : 3_000;
+const EXHAUSTIVE_HISTORIES = deep ? 400 : 6;
 const TIMEOUT_MS = deep ? 3_600_000 : 120_000;
 
 async function live(seed: number, plan: CrashPlan = {}): Promise<{ readonly operations: number }> {

@@ -1,0 +1,123 @@
+/** Asks a gateway over MQTT, on whatever broker it uses: `bridge/request/<verb>`, answered on `bridge/response/<verb>`. */
+import { connectAsync, type MqttClient } from "mqtt";
+import { TardigradeError } from "../../protocols/error.ts";
+import { ERRORS, type ErrorCode } from "../../protocols/table.ts";
+import { bridgeTopic } from "../../protocols/topic.ts";
+
+export interface BridgeOptions {
+  readonly url: string;
+  readonly site: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+const CONNECT_MS = 5_000;
+const ANSWER_MS = 15_000;
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+
+interface Pending {
+  resolve(data: unknown): void;
+  reject(error: Error): void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class BridgeClient {
+  readonly client: MqttClient;
+  readonly site: string;
+  readonly #pending = new Map<string, Pending>();
+  #transactions = 0;
+
+  private constructor(client: MqttClient, site: string) {
+    this.client = client;
+    this.site = site;
+    client.on("message", (topic, payload) => {
+      if (topic.startsWith(bridgeTopic(site, "response/"))) this.#answered(payload);
+    });
+  }
+
+  /** Rejects with BROKER_UNREACHABLE. `reconnect` keeps the connection alive for long-running commands. */
+  static async open(options: BridgeOptions, reconnect = false): Promise<BridgeClient> {
+    const name = `tardi-cli-${process.pid}-${Math.floor(performance.now() * 1000) % 1_000_000}`;
+    try {
+      const client = await connectAsync(options.url, {
+        clientId: name,
+        connectTimeout: CONNECT_MS,
+        reconnectPeriod: reconnect ? 1_000 : 0,
+        ...(options.username === undefined ? {} : { username: options.username }),
+        ...(options.password === undefined ? {} : { password: options.password }),
+      });
+      client.on("error", () => {
+        // Requests time out with their own error.
+      });
+      const bridge = new BridgeClient(client, options.site);
+      await client.subscribeAsync(bridgeTopic(options.site, "response/#"), { qos: 1 });
+      return bridge;
+    } catch (cause) {
+      if (cause instanceof TardigradeError) throw cause;
+      const reason =
+        cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : String(cause);
+      throw new TardigradeError(
+        "BROKER_UNREACHABLE",
+        `No MQTT broker answers at ${options.url} (${reason}). Start a gateway with \`tardi gateway run\`, or name a broker with --url.`,
+        { cause },
+      );
+    }
+  }
+
+  /** Rejects with the gateway's own error, or GATEWAY_UNREACHABLE when no gateway answers for this site. */
+  request(
+    verb: string,
+    body: Readonly<Record<string, unknown>> = {},
+    timeoutMs: number = ANSWER_MS,
+  ): Promise<unknown> {
+    this.#transactions += 1;
+    const transaction = `${process.pid}-${this.#transactions}`;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(transaction);
+        reject(
+          new TardigradeError(
+            "GATEWAY_UNREACHABLE",
+            `No gateway of site "${this.site}" answered "${verb}" within ${timeoutMs / 1000} s. Is the site's name right (--site)?`,
+          ),
+        );
+      }, timeoutMs);
+      this.#pending.set(transaction, { resolve, reject, timer });
+      this.client.publish(
+        bridgeTopic(this.site, `request/${verb}`),
+        JSON.stringify({ ...body, transaction }),
+        { qos: 1 },
+      );
+    });
+  }
+
+  #answered(payload: Buffer): void {
+    if (payload.length > ANSWER_BYTES_MAX) return;
+    const answer = parse(payload.toString());
+    const pending = this.#pending.get(String(answer?.transaction));
+    if (answer === undefined || pending === undefined) return;
+    this.#pending.delete(String(answer.transaction));
+    clearTimeout(pending.timer);
+    if (answer.status === "ok") return pending.resolve(answer.data);
+    const { code = "INTERNAL", message = "The gateway gave no reason." } = (answer.error ?? {}) as {
+      code?: string;
+      message?: string;
+    };
+    pending.reject(new TardigradeError(code in ERRORS ? (code as ErrorCode) : "INTERNAL", message));
+  }
+
+  async close(): Promise<void> {
+    for (const { timer } of this.#pending.values()) clearTimeout(timer);
+    this.#pending.clear();
+    await this.client.endAsync(true);
+  }
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The schema of tardigrade.yaml, with its defaults: what the file may say, what each key means and in which bounds. Editors use
+ * the same as JSON Schema. A key without a default is optional.
+ */
+import { type Static, Type } from "typebox";
+import { ERRORS, type ErrorCode, SEVERITIES, type Severity } from "../../protocols/table.ts";
+import { LOGGER_LEVELS, type LoggerLevel } from "../observe/logger.ts";
+
+/** Shorter ones can be guessed. */
+export const TOKEN_CHARS_MIN = 16;
+
+const oneOf = <const T extends string>(values: readonly T[], more: { default?: T; description: string }) =>
+  Type.Unsafe<T>({ type: "string", enum: [...values], ...more });
+const text = (description: string, more: { default?: string; pattern?: string; minLength?: number } = {}) =>
+  Type.String({ minLength: 1, maxLength: 1024, ...more, description });
+const whole = (description: string, bounds: { minimum: number; maximum: number; default?: number }) =>
+  Type.Integer({ ...bounds, description });
+const port = (value: number) =>
+  whole("TCP port; 0 takes a free one", { minimum: 0, maximum: 65535, default: value });
+
+const closed = { additionalProperties: false } as const;
+/** A section whose keys all have defaults may be left out. */
+const section = <T extends Parameters<typeof Type.Object>[0]>(properties: T, description: string) =>
+  Type.Object(properties, { ...closed, default: {}, description });
+
+const MQTT_URL = "^(mqtt|mqtts|ws|wss|tcp|tls)://[^\\s]+$";
+const ENVIRONMENT_NAME = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+const Mqtt = section(
+  {
+    mode: oneOf(["embedded", "external"], {
+      default: "embedded",
+      description: "A broker inside the gateway, or one that runs already",
+    }),
+    host: text("Address the embedded broker listens on", { default: "127.0.0.1" }),
+    port: port(1883),
+    url: Type.Optional(text("External broker, such as mqtt://broker:1883", { pattern: MQTT_URL })),
+    username: Type.Optional(text("Required of clients (embedded) or shown to the broker (external)")),
+    password: Type.Optional(text("Its password; better passwordEnv")),
+    passwordEnv: Type.Optional(text("Environment variable with the password", { pattern: ENVIRONMENT_NAME })),
+  },
+  "Where devices connect",
+);
+
+const Http = section(
+  {
+    host: text("Address the API listens on", { default: "127.0.0.1" }),
+    port: port(8080),
+    token: Type.Optional(
+      text("Bearer token; better tokenFile or tokenEnv", {
+        pattern: "^[^\\s]+$",
+        minLength: TOKEN_CHARS_MIN,
+      }),
+    ),
+    tokenFile: Type.Optional(text("File whose first line is the token")),
+    tokenEnv: Type.Optional(text("Environment variable with the token", { pattern: ENVIRONMENT_NAME })),
+  },
+  "HTTP API",
+);
+
+const days = (description: string, value: number) =>
+  Type.Number({ minimum: 0.01, maximum: 36_500, default: value, description });
+
+const Store = section(
+  {
+    segmentMb: whole("Size of a log segment", { minimum: 1, maximum: 1024, default: 16 }),
+    retentionMb: whole("Log kept for readers that fell behind", {
+      minimum: 16,
+      maximum: 1_048_576,
+      default: 1024,
+    }),
+    state: oneOf(["lmdb", "memory"], {
+      default: "lmdb",
+      description: "Where state lives; memory is rebuilt from the log at each start",
+    }),
+    history: section(
+      {
+        rawDays: days("Single readings", 7),
+        minuteDays: days("Roll-ups of a minute", 90),
+        hourDays: days("Roll-ups of an hour", 1825),
+      },
+      "How long history is kept",
+    ),
+  },
+  "What is kept on disk",
+);
+
+const Forward = Type.Object(
+  {
+    url: text("Broker that gets everything, such as mqtt://cloud:1883", { pattern: MQTT_URL }),
+    clientId: text("MQTT client id there", { default: "tardigrade-forwarder", pattern: "^[ -~]{1,64}$" }),
+    topicPrefix: Type.Optional(
+      text("Put before each topic, such as plant-7/", { pattern: "^[^#+\\u0000]+$" }),
+    ),
+    username: Type.Optional(text("Shown to the broker")),
+    password: Type.Optional(text("Its password; better passwordEnv")),
+    passwordEnv: Type.Optional(text("Environment variable with the password", { pattern: ENVIRONMENT_NAME })),
+  },
+  { ...closed, description: "Store and forward to another broker" },
+);
+
+const Limits = section(
+  {
+    devices: whole("Devices at most", { minimum: 1, maximum: 100_000, default: 5000 }),
+    mqttClients: whole("MQTT connections at most", { minimum: 1, maximum: 100_000, default: 5000 }),
+    mqttPacketBytes: whole("Largest MQTT packet", { minimum: 2048, maximum: 1_048_576, default: 65_536 }),
+    pendingMb: whole("Received and not yet on disk", { minimum: 1, maximum: 1024, default: 16 }),
+  },
+  "Bounds; beyond them the gateway refuses with a code",
+);
+
+const Threshold = Type.Object(
+  {
+    code: Type.Optional(
+      oneOf(Object.keys(ERRORS) as ErrorCode[], { description: "Error code it counts; any when absent" }),
+    ),
+    severity: Type.Optional(
+      oneOf(SEVERITIES as readonly Severity[], { description: "Severity it counts; any when absent" }),
+    ),
+    perMinute: whole("Raised at so many in a minute", { minimum: 1, maximum: 1_000_000 }),
+  },
+  closed,
+);
+
+const Alerts = section(
+  {
+    thresholds: Type.Array(Threshold, {
+      maxItems: 100,
+      default: [],
+      description: "The first that matches counts; the built-in ones come after these",
+    }),
+  },
+  "When errors raise an alert",
+);
+
+const Log = section(
+  {
+    level: oneOf(LOGGER_LEVELS as readonly LoggerLevel[], {
+      default: "info",
+      description: "Least that is logged",
+    }),
+  },
+  "The process's own log, on standard error",
+);
+
+export const ConfigSchema = Type.Object(
+  {
+    site: text("Name of the site, in topics", { default: "home", pattern: "^[a-z0-9][a-z0-9-]{0,30}$" }),
+    data: text("Folder of log and state", { default: "./data" }),
+    mqtt: Mqtt,
+    http: Http,
+    store: Store,
+    forward: Type.Optional(Forward),
+    limits: Limits,
+    alerts: Alerts,
+    log: Log,
+  },
+  closed,
+);
+
+export type Config = Static<typeof ConfigSchema>;
+
+/** JSON Schema of the file, for editors: every key with a default may be left out there. */
+export function configSchemaJson(): Record<string, unknown> {
+  const schema = JSON.parse(JSON.stringify(ConfigSchema), (_key, value: unknown) => {
+    if (typeof value !== "object" || value === null || !("required" in value) || !("properties" in value)) {
+      return value;
+    }
+    const { required, ...rest } = value;
+    const properties = rest.properties as Record<string, { default?: unknown }>;
+    const needed = (required as string[]).filter((name) => properties[name]?.default === undefined);
+    return needed.length === 0 ? rest : { ...rest, required: needed };
+  }) as Record<string, unknown>;
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", title: "tardigrade.yaml", ...schema };
+}

@@ -1,0 +1,237 @@
+/**
+ * `tardi gateway run`: puts a gateway together from its configuration and the real clock, disk, dice and network, serves until
+ * it is told to stop, and ends in order. The process ends with 1 when the log says that it cannot be trusted any more.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { packageRoot } from "../../boards/toolchain/compile.ts";
+import { TardigradeError } from "../../protocols/error.ts";
+import { bridgeTopic } from "../../protocols/topic.ts";
+import { startApi } from "../api/server.ts";
+import { openCore } from "../core/core.ts";
+import { readCoreBytes } from "../core/core-bytes.ts";
+import { createHybridClock } from "../core/hybrid-clock.ts";
+import { publishPolicy } from "../gateway/acl.ts";
+import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
+import { type Gateway, openGateway } from "../gateway/gateway.ts";
+import { systemClock } from "../io/clock.ts";
+import { nodeDisk } from "../io/disk.ts";
+import { openEmbeddedBroker } from "../io/mqtt-embedded.ts";
+import { systemProbe } from "../io/process-probe.ts";
+import { systemRandom } from "../io/random.ts";
+import type { Broker, Clock, Logger, Meter } from "../io/seams.ts";
+import { createLogger } from "../observe/logger.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { observeService } from "../observe/service-metrics.ts";
+import { openLmdbState } from "../store/lmdb-state.ts";
+import { memoryState } from "../store/memory-state.ts";
+import type { StateStore } from "../store/state-store.ts";
+import { type Config, loadConfig } from "./config.ts";
+import { note, progress } from "./output.ts";
+
+const CONFIG_FILE = "tardigrade.yaml";
+const DAY_MS = 86_400_000;
+const MB = 2 ** 20;
+
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
+}
+
+/** The named file, else tardigrade.yaml here, else the defaults. Throws CONFIG_INVALID or FILE_UNREADABLE. */
+export function configOf(path: string | undefined): { readonly config: Config; readonly source: string } {
+  if (path === undefined && !existsSync(CONFIG_FILE))
+    return { config: loadConfig("", "defaults", process.env), source: "defaults" };
+  const file = path ?? CONFIG_FILE;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new TardigradeError(
+      "FILE_UNREADABLE",
+      `The configuration ${file} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  return { config: loadConfig(text, file, process.env), source: file };
+}
+
+/**
+ * Node's default nursery (three spaces of 16 MB) makes a gateway half as large again for nothing, since its garbage is young
+ * and small. The size is fixed when the process begins, so the process begins again, in place, with the flag.
+ */
+function becomeSmall(): void {
+  const flag = "--max-semi-space-size=2";
+  const isSet =
+    process.execArgv.some((argument) => argument.startsWith("--max-semi-space-size")) ||
+    process.env.NODE_OPTIONS?.includes("semi-space");
+  if (isSet || process.platform === "win32" || process.execve === undefined) return;
+  process.execve(
+    process.execPath,
+    [process.execPath, flag, ...process.execArgv, ...process.argv.slice(1)],
+    process.env,
+  );
+}
+
+export async function gatewayCommand(options: {
+  readonly config?: string;
+  readonly announce?: boolean;
+}): Promise<number> {
+  becomeSmall();
+  const { config, source } = configOf(options.config);
+  const line = progress(`Gateway of site ${config.site} (${source})`);
+  const running = await runGateway(config);
+  const mqtt =
+    config.mqtt.mode === "embedded" ? `mqtt://${config.mqtt.host}:${config.mqtt.port}` : config.mqtt.url;
+  line.done(`MQTT ${mqtt}, HTTP http://${config.http.host}:${running.httpPort}`);
+  if (options.announce)
+    process.stdout.write(`${JSON.stringify({ type: "ready", httpPort: running.httpPort })}\n`);
+  const how = await Promise.race([running.failed, signalled()]);
+  if (how === "signal") {
+    await running.close();
+    return 0;
+  }
+  note(`The gateway ends: ${how.message}`);
+  return 1;
+}
+
+function signalled(): Promise<"signal"> {
+  return new Promise((resolveSignal) => {
+    process.once("SIGTERM", () => resolveSignal("signal"));
+    process.once("SIGINT", () => resolveSignal("signal"));
+  });
+}
+
+export interface RunningGateway {
+  readonly gateway: Gateway;
+  readonly httpPort: number;
+  readonly failed: Promise<Error>;
+  close(): Promise<void>;
+}
+
+export async function runGateway(config: Config): Promise<RunningGateway> {
+  const clock = systemClock();
+  const logger = createLogger({ level: config.log.level, base: { site: config.site }, clock });
+  const probe = systemProbe();
+  const metrics = createMetrics({ clock, probe });
+  const { meter } = metrics;
+  const closers: (() => unknown)[] = [() => probe.close()];
+  const failed = Promise.withResolvers<Error>();
+  try {
+    await mkdir(config.data, { recursive: true });
+    const broker = await openBroker(config, meter, logger);
+    closers.unshift(() => broker.close());
+    const state = await openState(config);
+    closers.unshift(() => state.close());
+    const gateway = await openGateway({
+      ...(await gatewayOptions(config, clock, logger)),
+      broker,
+      state,
+      meter,
+      logger,
+      onFatal: failed.resolve,
+    });
+    closers.unshift(() => gateway.close());
+    closers.unshift(observeService(metrics, gateway));
+    const { host, port } = config.http;
+    const token = tokenOf(config);
+    const text = () => metrics.metricsText();
+    const api = await startApi({
+      host,
+      port,
+      ...(token === undefined ? {} : { token }),
+      service: gateway,
+      meter,
+      metrics: text,
+      clock,
+      logger,
+    });
+    closers.unshift(() => api.close());
+    return { gateway, httpPort: api.port, failed: failed.promise, close: () => closeAll(closers) };
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+function tokenOf({ http }: Config): string | undefined {
+  if (http.token !== undefined || http.tokenFile === undefined) return http.token;
+  try {
+    return readFileSync(http.tokenFile, "utf8").split("\n", 1)[0]?.trim();
+  } catch (cause) {
+    throw new TardigradeError(
+      "FILE_UNREADABLE",
+      `The token file ${http.tokenFile} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
+  for (const close of closers) await close();
+}
+
+/** The MQTT client is loaded where one is used: by an external broker or a forwarder. */
+async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
+  const { store, forward, site } = config;
+  const hybrid = createHybridClock(openCore(readCoreBytes()), clock);
+  return {
+    site,
+    version: packageVersion(),
+    disk: nodeDisk(resolve(config.data)),
+    clock,
+    random: systemRandom(),
+    stamps: { next: () => hybrid.tick() },
+    retentionMs: {
+      raw: store.history.rawDays * DAY_MS,
+      minute: store.history.minuteDays * DAY_MS,
+      hour: store.history.hourDays * DAY_MS,
+    },
+    log: { segmentBytes: store.segmentMb * MB },
+    limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
+    thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
+    ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
+  };
+}
+
+async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: string, logger: Logger) {
+  const { forwardLink } = await import("../io/mqtt-forward.ts");
+  const clientId = forward.clientId ?? `tardigrade-${site}`;
+  return { target: forward.url, link: forwardLink({ ...forward, clientId, logger }) };
+}
+
+async function openBroker(config: Config, meter: Meter, logger: Logger): Promise<Broker> {
+  const { mqtt, site } = config;
+  const { username, password } = mqtt;
+  if (mqtt.mode === "external") {
+    const { openExternalBroker } = await import("../io/mqtt-external.ts");
+    return openExternalBroker({
+      url: mqtt.url ?? `mqtt://${mqtt.host}:${mqtt.port}`,
+      clientId: `tardigrade-gateway-${site}`,
+      will: { topic: bridgeTopic(site, "state"), payload: "offline" },
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      meter,
+      logger,
+    });
+  }
+  return openEmbeddedBroker({
+    host: mqtt.host,
+    port: mqtt.port,
+    policy: publishPolicy(site),
+    ...(username === undefined
+      ? {}
+      : {
+          authenticate: (_clientId, user, secret) =>
+            user === username && secret !== undefined && new TextDecoder().decode(secret) === password,
+        }),
+    meter,
+    logger,
+  });
+}
+
+async function openState(config: Config): Promise<StateStore> {
+  if (config.store.state === "memory") return memoryState();
+  const path = join(resolve(config.data), "state");
+  return openLmdbState({ path });
+}

@@ -1,0 +1,120 @@
+/**
+ * The core as the host sees it: one WebAssembly instance, its memory and its raw exports, typed.
+ *
+ * Whoever has the module's bytes gives them; this file reads no disk. The instance is synchronous and belongs to one
+ * thread. Creating a pool item may grow the memory, which detaches every view of it: ask `bytes()` anew after creating.
+ */
+import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
+import type { ErrorCode } from "../../protocols/table.ts";
+
+/** Raw exports of assembly/index.ts. Handles are above 0; a negative result is the negative of an error's number. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory;
+  allocate(bytes: number): number;
+  crc32(from: number, length: number): number;
+  crc32Update(crc: number, from: number, length: number): number;
+  cobsEncode(from: number, length: number, to: number, capacity: number): number;
+  cobsDecode(from: number, length: number, to: number, capacity: number): number;
+  decodeMessage(input: number, length: number, tokens: number, tokensMax: number): number;
+  decodedKind(): number;
+  encodeMessage(kind: number, tokens: number, count: number, output: number, capacity: number): number;
+  retryInit(at: number, baseUs: number, capUs: number, attemptsMax: number, jitter: number): number;
+  retryNext(at: number, failures: number, random: number): bigint;
+  backoffUs(baseUs: number, capUs: number, failures: number, jitter: number, random: number): number;
+  breakerCreate(
+    openMs: number,
+    probeMs: number,
+    consecutive: number,
+    calls: number,
+    rateMilli: number,
+    callsMin: number,
+    permits: number,
+    successesMin: number,
+  ): number;
+  /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
+  breakerAt(handle: number): number;
+  bucketAt(handle: number): number;
+  breakerFree(handle: number): number;
+  breakerAcquire(handle: number, nowMs: number): number;
+  breakerReturn(handle: number, permit: number, outcome: number, nowMs: number): number;
+  breakerState(handle: number, nowMs: number): number;
+  breakerWaitMs(handle: number, nowMs: number): number;
+  breakerAcquireBatch(handles: number, count: number, permits: number, nowMs: number): number;
+  breakerReturnBatch(
+    handles: number,
+    permits: number,
+    outcomes: number,
+    count: number,
+    nowMs: number,
+  ): number;
+  bucketCreate(limit: number, periodUs: number, burst: number, nowMs: number): number;
+  bucketFree(handle: number): number;
+  bucketTake(handle: number, tokens: number, nowMs: number): number;
+  bucketWaitMs(handle: number, tokens: number, nowMs: number): number;
+  bucketTakeBatch(handles: number, tokens: number, count: number, results: number, nowMs: number): number;
+  ewmaCreate(alpha: number, z: number, deviationMin: number, warmup: number): number;
+  ewmaFree(handle: number): number;
+  ewmaUpdate(handle: number, reading: number): number;
+  ewmaMean(handle: number): number;
+  ewmaVariance(handle: number): number;
+  ewmaZ(handle: number): number;
+  clockCreate(driftMsMax: number, floor: bigint): number;
+  clockFree(handle: number): number;
+  clockTick(handle: number, wallMs: number): bigint;
+  clockReceive(handle: number, wallMs: number, remote: bigint): number;
+  clockLast(handle: number): bigint;
+  clockReserve(handle: number, wallMs: number, aheadMs: number): bigint;
+  clockBoundSet(handle: number, bound: bigint): number;
+  ringInit(at: number, bytes: number): number;
+  ringRecover(at: number, bytes: number): number;
+  ringPush(at: number, from: number, length: number): number;
+  ringPushDropping(at: number, from: number, length: number): number;
+  ringPeek(at: number, to: number, capacity: number): number;
+  ringPop(at: number, to: number, capacity: number): number;
+  ringDrop(at: number): number;
+  ringRelease(at: number): number;
+  ringNext(at: number, cursor: number): number;
+  ringRead(at: number, cursor: number, to: number, capacity: number): number;
+  ringCount(at: number): number;
+  ringUsed(at: number): number;
+  ringCapacity(at: number): number;
+  ringDropped(at: number): number;
+}
+
+export interface Core {
+  readonly raw: CoreExports;
+  /** All of the memory as it is now; stale after anything is created or allocated. */
+  bytes(): Uint8Array<ArrayBuffer>;
+  /** Takes memory for a buffer, for as long as the core lives. */
+  allocate(bytes: number): number;
+}
+
+/** Instantiates the bytes of build/core.wasm. */
+export function openCore(wasm: Uint8Array<ArrayBuffer>): Core {
+  return coreOf(new WebAssembly.Instance(new WebAssembly.Module(wasm)));
+}
+
+/** Wraps an instance made elsewhere, as the typed plane makes one. */
+export function coreOf(instance: WebAssembly.Instance): Core {
+  const raw = instance.exports as unknown as CoreExports;
+  let view = new Uint8Array(raw.memory.buffer as ArrayBuffer);
+  return {
+    raw,
+    bytes: () => {
+      if (view.buffer !== raw.memory.buffer) view = new Uint8Array(raw.memory.buffer as ArrayBuffer);
+      return view;
+    },
+    allocate: (bytes) => raw.allocate(bytes),
+  };
+}
+
+/** The name of a negative status. */
+export function codeOfStatus(status: number): ErrorCode {
+  return errorCodeOf(-status) ?? "INTERNAL";
+}
+
+/** A handle as it is, or the error its negative means. */
+export function checkHandle(status: number, message: string): number {
+  if (status > 0) return status;
+  throw new TardigradeError(codeOfStatus(status), message, { context: { component: "core" } });
+}

@@ -1,0 +1,13 @@
+/** tardigrade/gateway: a gateway inside another program, put together from its parts. */
+export { type Gateway, type GatewayOptions, openGateway } from "../gateway/gateway.ts";
+export type {
+  AlertView,
+  CommandView,
+  DeviceSummary,
+  ErrorView,
+  GatewayEvent,
+  GatewayService,
+  HealthView,
+  HistoryPoint,
+  ShadowView,
+} from "../gateway/service.ts";

@@ -1,0 +1,164 @@
+/**
+ * The link on a byte stream: frames in a window, receipts, credits. One side; the device's is firmware/system/link.ts.
+ *
+ * Problem: a serial line drops and corrupts bytes, and a microcontroller stops reading for some 45 ms while it erases flash.
+ * Go-back-N: data frames are numbered in their session; the receiver takes them in order only and answers with a cumulative
+ * receipt and the number of frames it has room for. The sender keeps what is not receipted, sends no more than the
+ * credits allow, and sends again after silence. Control frames (hello, welcome, receipts) stand outside. A receipt says only that the
+ * other side has the frame in memory; durable acknowledgements are messages above this.
+ *
+ * A session begins when the device's hello names it; both sides then count from 1. Time comes in with each call, effects
+ * go out through the two functions given at construction.
+ */
+import { encodeFrame, type Frame, FrameReader } from "./frame.ts";
+import { decodeMessage, encodeMessage } from "./message.ts";
+import type { LinkReceipt } from "./messages.generated.ts";
+import { type ErrorCode, LIMITS } from "./table.ts";
+
+export interface StreamLinkOptions {
+  /** Bytes for the wire; false when it cannot take them now, and the frame is tried again with the next retry. */
+  readonly send: (bytes: Uint8Array) => boolean;
+  /** A message of the session, in order, once. */
+  readonly deliver: (message: Uint8Array) => void;
+  /** A damaged or foreign frame; counted by the caller. */
+  readonly onError?: (code: ErrorCode) => void;
+  /** Messages waiting for the window; beyond it enqueue() refuses. 64 by default. */
+  readonly queueMax?: number;
+}
+
+/** Silence after which unreceipted frames are sent again. */
+export const RETRY_MS = 250;
+/** Kinds that stand outside the window: the ones that open a session. */
+const CONTROL_KINDS = new Set(["hello", "helloRequest", "welcome", "linkReceipt"]);
+const QUEUE_MAX = 64;
+const SESSION_NONE = -1;
+
+export class StreamLink {
+  readonly #options: StreamLinkOptions;
+  readonly #reader = new FrameReader();
+  #session = SESSION_NONE;
+  /** Unreceipted and waiting payloads, oldest first; the first of them has number receipted + 1. */
+  #held: Uint8Array[] = [];
+  #receipted = 0;
+  #sent = 0;
+  #credits = 0;
+  #received = 0;
+  #receiptDue = false;
+  #retryAtMs = Number.POSITIVE_INFINITY;
+  #hold = false;
+
+  constructor(options: StreamLinkOptions) {
+    this.#options = options;
+  }
+
+  get session(): number {
+    return this.#session;
+  }
+  /** Frames that the other side has not receipted. */
+  get unreceipted(): number {
+    return this.#held.length;
+  }
+
+  /** While held, receipts give no credits: the reader cannot take more now. */
+  setHold(hold: boolean): void {
+    if (this.#hold === hold) return;
+    this.#hold = hold;
+    this.#receiptDue = this.#session !== SESSION_NONE;
+  }
+
+  /** Sends a message in the session's order. False when the queue is full or there is no session: the caller keeps it. */
+  enqueue(message: Uint8Array, nowMs: number): boolean {
+    const decoded = decodeMessage(message);
+    if (decoded.ok && CONTROL_KINDS.has(decoded.message.kind)) return this.#control(message);
+    if (this.#session === SESSION_NONE || this.#held.length >= (this.#options.queueMax ?? QUEUE_MAX))
+      return false;
+    this.#held.push(message);
+    this.#pump(nowMs);
+    return true;
+  }
+
+  #control(payload: Uint8Array): boolean {
+    const session = this.#session === SESSION_NONE ? 0 : this.#session;
+    return this.#options.send(encodeFrame({ type: "control", session, number: 0, payload }));
+  }
+
+  /** Bytes from the wire, in any pieces. */
+  receive(bytes: Uint8Array, nowMs: number): void {
+    this.#reader.push(bytes, (result) => {
+      if (!result.ok) this.#options.onError?.(result.code);
+      else if (result.frame.type === "control") this.#takeControl(result.frame, nowMs);
+      else this.#takeData(result.frame);
+    });
+    this.poll(nowMs);
+  }
+
+  #takeControl(frame: Frame, nowMs: number): void {
+    const decoded = decodeMessage(frame.payload);
+    if (!decoded.ok) return this.#options.onError?.(decoded.code);
+    const { message } = decoded;
+    if (message.kind === "linkReceipt") return this.#takeReceipt(message, nowMs);
+    if (message.kind === "hello") this.#open(message.session);
+    this.#options.deliver(frame.payload);
+  }
+
+  #open(session: number): void {
+    this.#session = session;
+    this.#held = [];
+    this.#receipted = 0;
+    this.#sent = 0;
+    this.#received = 0;
+    this.#credits = LIMITS.LINK_WINDOW_FRAMES;
+    this.#receiptDue = false;
+    this.#retryAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  #takeData(frame: Frame): void {
+    if (frame.session !== this.#session) return;
+    this.#receiptDue = true;
+    if (frame.number !== this.#received + 1 || this.#hold) return;
+    this.#received += 1;
+    this.#options.deliver(frame.payload);
+  }
+
+  #takeReceipt(receipt: LinkReceipt, nowMs: number): void {
+    const newly = receipt.received - this.#receipted;
+    if (receipt.session !== this.#session || newly < 0 || newly > this.#held.length) return;
+    this.#held.splice(0, newly);
+    this.#sent = Math.max(0, this.#sent - newly);
+    this.#receipted = receipt.received;
+    this.#credits = receipt.credits;
+    this.#retryAtMs = this.#sent > 0 ? nowMs + RETRY_MS : Number.POSITIVE_INFINITY;
+    this.#pump(nowMs);
+  }
+
+  #pump(nowMs: number): void {
+    const window = Math.min(this.#credits, LIMITS.LINK_WINDOW_FRAMES, this.#held.length);
+    while (this.#sent < window) {
+      const payload = this.#held[this.#sent] as Uint8Array;
+      const number = this.#receipted + this.#sent + 1;
+      if (!this.#options.send(encodeFrame({ type: "data", session: this.#session, number, payload }))) break;
+      this.#sent += 1;
+    }
+    // With credits at zero nothing is on the wire that could be lost, but the receipt that raises them may have been.
+    if (this.#held.length > 0 && this.#retryAtMs === Number.POSITIVE_INFINITY)
+      this.#retryAtMs = nowMs + RETRY_MS;
+  }
+
+  /** Sends what is due. Returns when to call again at the latest, Infinity for when something happens. */
+  poll(nowMs: number): number {
+    if (nowMs >= this.#retryAtMs) {
+      this.#sent = 0;
+      this.#retryAtMs = Number.POSITIVE_INFINITY;
+      this.#pump(nowMs);
+    }
+    if (this.#receiptDue && this.#sendReceipt()) this.#receiptDue = false;
+    return this.#retryAtMs;
+  }
+
+  #sendReceipt(): boolean {
+    const credits = this.#hold ? 0 : LIMITS.LINK_WINDOW_FRAMES;
+    return this.#control(
+      encodeMessage({ kind: "linkReceipt", session: this.#session, received: this.#received, credits }),
+    );
+  }
+}

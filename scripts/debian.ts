@@ -1,0 +1,38 @@
+/** Debian packages that tests talk to. Installed where this may, named where it may not: a test is never skipped for one. */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+interface DebianPackage {
+  readonly name: string;
+  /** A file that is there when it is installed. */
+  readonly proof: string;
+}
+
+const PACKAGES: readonly DebianPackage[] = [
+  { name: "mosquitto", proof: "/usr/sbin/mosquitto" },
+  { name: "mosquitto-clients", proof: "/usr/bin/mosquitto_sub" },
+  { name: "prometheus", proof: "/usr/bin/promtool" },
+];
+
+const missing = () => PACKAGES.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);
+
+/** False, with the names said, when some are missing and cannot be installed. */
+export function installDebianPackages(): boolean {
+  const names = missing();
+  if (names.length === 0) return true;
+  console.error(`tests need the Debian packages ${names.join(", ")}; installing them`);
+  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    spawnSync("apt-get", ["update", "-q"], { stdio: ["ignore", 2, 2], env });
+    spawnSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...names], {
+      stdio: ["ignore", 2, 2],
+      env,
+    });
+  }
+  const still = missing();
+  if (still.length > 0)
+    console.error(
+      `missing: ${still.join(", ")}. Install them (apt-get install ${still.join(" ")}) and run the tests again.`,
+    );
+  return still.length === 0;
+}
