@@ -8,9 +8,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort, MAIN, type Ran, ROOT, run } from "../../support/processes.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
-const MAIN = join(ROOT, "host/cli/main.ts");
 let folder = "";
 
 beforeAll(() => {
@@ -18,38 +17,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Ran {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function tardi(args: readonly string[], whenOut?: (text: string, stop: () => void) => void): Promise<Ran> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1" },
-  });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-    whenOut?.(stdout, () => child.kill("SIGTERM"));
-  });
-  child.stderr.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
+const tardi = (args: readonly string[], whenOut?: (text: string, stop: () => void) => void): Promise<Ran> =>
+  run(process.execPath, [MAIN, ...args], { cwd: folder, ...(whenOut ? { whenOut } : {}) });
 
 const ports = async () => ["--port", `${await freePort()}`, "--http-port", `${await freePort()}`];
 
