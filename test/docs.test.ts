@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { describe, expect, test } from "vitest";
 import { buildApp } from "../boards/toolchain/build.ts";
+import { loadConfig } from "../host/cli/config.ts";
+import { configSchemaJson } from "../host/cli/config-schema.ts";
 import { CAPABILITIES, LIMITS } from "../protocols/table.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -123,6 +125,28 @@ test("firmware examples build", async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("configurations in documents load", () => {
+  const files = ["README.md", "docs/gateway.md"].flatMap((path) => blocks(path, "yaml"));
+  expect(files.length).toBeGreaterThan(0);
+  for (const file of files) loadConfig(file, "tardigrade.yaml", { CLOUD_PASSWORD: "a-password" });
+});
+
+test("docs/gateway.md names every key of tardigrade.yaml", () => {
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>;
+  }
+  const keysOf = (schema: Schema, path: string): string[] =>
+    schema.properties === undefined
+      ? [path]
+      : Object.entries(schema.properties).flatMap(([name, under]) =>
+          keysOf(under, path === "" ? name : `${path}.${name}`),
+        );
+  const guide = read("docs/gateway.md");
+  const keys = keysOf(configSchemaJson() as Schema, "");
+  expect(keys.length).toBeGreaterThan(30);
+  expect(keys.filter((key) => !guide.includes(`\`${key}\``))).toEqual([]);
 });
 
 test("docs/firmware.md names everything that tardigrade/firmware exports", () => {
