@@ -14,6 +14,8 @@ export interface Diagnostic {
   readonly code: number;
   readonly message: string;
   readonly isError: boolean;
+  /** The line of source it points at. */
+  readonly excerpt: string;
 }
 
 export interface Compiled {
@@ -142,6 +144,7 @@ export async function compile(options: {
       code: 0,
       message: result.error.message,
       isError: true,
+      excerpt: "",
     });
   }
   return { wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0), text, diagnostics };
@@ -157,5 +160,6 @@ function translate(diagnostic: AscDiagnostic, source: string): Diagnostic {
     code: diagnostic.code,
     message: diagnostic.message,
     isError: diagnostic.category === CATEGORY_ERROR,
+    excerpt: source.split("\n")[before.length - 1]?.trim() ?? "",
   };
 }

@@ -35,7 +35,20 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const name = (diagnostic: Diagnostic): string => /'([^']+)'/.exec(diagnostic.message)?.[1] ?? "";
 
+/** Syntax errors have numbers below this one. */
+const SEMANTIC_ERRORS_FROM = 2000;
+
 const RULES: readonly Rule[] = [
+  {
+    matches: ({ code, excerpt }) => code < SEMANTIC_ERRORS_FROM && /\b(async|await)\b/.test(excerpt),
+    error: "BUILD_TYPE",
+    advice: () => TYPES.Promise as string,
+  },
+  {
+    matches: ({ message }) => /'<object>'|'auto'/.test(message),
+    error: "BUILD_TYPE",
+    advice: () => "Declare a class, create it at top level or in setup(), and set its fields.",
+  },
   {
     matches: ({ message }) => /closure/i.test(message),
     error: "BUILD_CLOSURE",

@@ -111,7 +111,7 @@ export interface RunningGateway {
 
 export async function runGateway(config: Config): Promise<RunningGateway> {
   const clock = systemClock();
-  const logger = createLogger({ level: config.log.level, base: { site: config.site }, clock });
+  const logger = createLogger({ level: config.log.level, clock });
   const probe = systemProbe();
   const metrics = createMetrics({ clock, probe });
   const { meter } = metrics;
@@ -187,7 +187,7 @@ async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
       minute: store.history.minuteDays * DAY_MS,
       hour: store.history.hourDays * DAY_MS,
     },
-    log: { segmentBytes: store.segmentMb * MB },
+    log: { segmentBytes: store.segmentMb * MB, pendingBytesMax: config.limits.pendingMb * MB },
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
     thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
     ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
@@ -219,6 +219,7 @@ async function openBroker(config: Config, meter: Meter, logger: Logger): Promise
     host: mqtt.host,
     port: mqtt.port,
     policy: publishPolicy(site),
+    limits: { clientsMax: config.limits.mqttClients, packetBytesMax: config.limits.mqttPacketBytes },
     ...(username === undefined
       ? {}
       : {

@@ -80,6 +80,18 @@ describe("says what to write instead of", () => {
       "BUILD_TYPE",
       /every\(\)|timer/,
     ],
+    [
+      "async",
+      `export async function setup(): Promise<void> { await setup(); }`,
+      "BUILD_TYPE",
+      /Nothing waits/,
+    ],
+    [
+      "an object literal",
+      `export function setup(): void { const o = { a: 1 }; if (o.a > 0) setup(); }`,
+      "BUILD_TYPE",
+      /Declare a class/,
+    ],
     ["a union", `let x: i32 | f64 = 1;\nexport function setup(): void { x = 2; }`, "BUILD_TYPE", /one type/],
     ["Date", `export function setup(): void { if (Date.now() > 0) setup(); }`, "BUILD_IMPORT", /now\(\)/],
     [
