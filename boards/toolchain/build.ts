@@ -4,7 +4,7 @@ import { join, relative, resolve } from "node:path";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Capability } from "../../protocols/table.ts";
 import { compile, packageRoot } from "./compile.ts";
-import { type Explained, explain, formatExplained } from "./explain.ts";
+import { type Explained, explain, formatExplained, outsideAdvice } from "./explain.ts";
 import { capabilityBits, type Manifest, readManifest } from "./manifest.ts";
 import { allocationPath } from "./reach.ts";
 
@@ -21,6 +21,8 @@ export interface BuiltApp {
   readonly used: readonly Capability[];
   readonly warnings: readonly string[];
 }
+
+const SYSTEM_MODULE = "tardi";
 
 /** Which import needs which capability; the others are free. */
 const NEEDS: Readonly<Record<string, Capability>> = {
@@ -59,7 +61,9 @@ export async function buildApp(options: {
   }
   const manifest = readManifest(path);
   const wasm = await compileApp(path, options.path);
-  const used = usedCapabilities(await WebAssembly.compile(wasm));
+  const module = await WebAssembly.compile(wasm);
+  checkImports(module, options.path);
+  const used = usedCapabilities(module);
   const undeclared = used.filter((capability) => !manifest.capabilities.includes(capability));
   return {
     board,
@@ -96,7 +100,8 @@ function refused(shown: string, errors: readonly Explained[]): TardigradeError {
   const lines = noSetup
     ? [`${shown} must export a function setup(): \`export function setup(): void { … }\``]
     : errors.map(formatExplained);
-  const code = errors.find((error) => error.error !== "BUILD_FAILED")?.error ?? "BUILD_FAILED";
+  const specific = noSetup ? undefined : errors.find((error) => error.error !== "BUILD_FAILED");
+  const code = specific?.error ?? "BUILD_FAILED";
   return new TardigradeError(code, lines.join("\n"), {
     context: { component: "toolchain", errors: errors.length },
   });
@@ -119,6 +124,18 @@ function allocates(shown: string, path: readonly string[]): TardigradeError {
     `${shown}: ${where} allocates memory after setup(). ${what}`,
     { context: { component: "toolchain", path: path.map((name) => name.replace(/^\$/, "")).join(" > ") } },
   );
+}
+
+/** The compiler turns some globals of the web into imports; a board has none of them. */
+function checkImports(module: WebAssembly.Module, shown: string): void {
+  const foreign = WebAssembly.Module.imports(module).filter((entry) => entry.module !== SYSTEM_MODULE);
+  if (foreign.length === 0) return;
+  const lines = foreign.map(
+    ({ name }) => `${shown} uses ${name}, which no device has.\n  ${outsideAdvice(name)}`,
+  );
+  throw new TardigradeError("BUILD_IMPORT", lines.join("\n"), {
+    context: { component: "toolchain", errors: foreign.length },
+  });
 }
 
 function usedCapabilities(module: WebAssembly.Module): readonly Capability[] {

@@ -14,6 +14,8 @@ export interface Diagnostic {
   readonly code: number;
   readonly message: string;
   readonly isError: boolean;
+  /** The line of source it points at. */
+  readonly excerpt: string;
 }
 
 export interface Compiled {
@@ -92,15 +94,16 @@ export async function compile(options: {
   const asc = (await import("assemblyscript/asc")) as unknown as { default?: AscModule } & AscModule;
   const diagnostics: Diagnostic[] = [];
   const outputs = new Map<string, Uint8Array | string>();
+  const sources = new Map<string, string>();
   let text = "";
   const { root } = options;
   const readFile = (name: string, baseFolder: string): string | null => {
     const path = resolve(baseFolder, name);
-    const virtual = options.virtual?.get(path);
-    if (virtual !== undefined) return virtual;
     const inPackage = PACKAGE_PATH.exec(path)?.[1];
     const file = inPackage ? join(packageRoot(), inPackage) : path;
-    return existsSync(file) ? readFileSync(file, "utf8") : null;
+    const found = options.virtual?.get(path) ?? (existsSync(file) ? readFileSync(file, "utf8") : null);
+    if (found !== null) sources.set(path, found);
+    return found;
   };
   const result = await (asc.default ?? asc).main(
     [
@@ -118,7 +121,10 @@ export async function compile(options: {
         outputs.set(name, contents);
       },
       reportDiagnostic: (diagnostic: AscDiagnostic) => {
-        diagnostics.push(translate(diagnostic));
+        const path = diagnostic.range?.source.normalizedPath;
+        diagnostics.push(
+          translate(diagnostic, path === undefined ? "" : (sources.get(resolve(root, path)) ?? "")),
+        );
       },
       transforms: [
         class {
@@ -138,20 +144,22 @@ export async function compile(options: {
       code: 0,
       message: result.error.message,
       isError: true,
+      excerpt: "",
     });
   }
   return { wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0), text, diagnostics };
 }
 
-function translate(diagnostic: AscDiagnostic): Diagnostic {
+function translate(diagnostic: AscDiagnostic, source: string): Diagnostic {
   const { range } = diagnostic;
-  const line = range ? range.source.lineAt(range.start) : 1;
+  const before = source.slice(0, range?.start ?? 0).split("\n");
   return {
     file: range?.source.normalizedPath ?? "",
-    line,
-    column: range ? range.source.columnAt() : 1,
+    line: before.length,
+    column: (before.at(-1) ?? "").length + 1,
     code: diagnostic.code,
     message: diagnostic.message,
     isError: diagnostic.category === CATEGORY_ERROR,
+    excerpt: source.split("\n")[before.length - 1]?.trim() ?? "",
   };
 }

@@ -35,7 +35,20 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const name = (diagnostic: Diagnostic): string => /'([^']+)'/.exec(diagnostic.message)?.[1] ?? "";
 
+/** Syntax errors have numbers below this one. */
+const SEMANTIC_ERRORS_FROM = 2000;
+
 const RULES: readonly Rule[] = [
+  {
+    matches: ({ code, excerpt }) => code < SEMANTIC_ERRORS_FROM && /\b(async|await)\b/.test(excerpt),
+    error: "BUILD_TYPE",
+    advice: () => TYPES.Promise as string,
+  },
+  {
+    matches: ({ message }) => /'<object>'|'auto'/.test(message),
+    error: "BUILD_TYPE",
+    advice: () => "Declare a class, create it at top level or in setup(), and set its fields.",
+  },
   {
     matches: ({ message }) => /closure/i.test(message),
     error: "BUILD_CLOSURE",
@@ -43,27 +56,20 @@ const RULES: readonly Rule[] = [
       "A function on a device cannot use the variables of the function around it. Make the variable a top-level `let`, and pass a top-level function as callback.",
   },
   {
-    matches: (diagnostic) => name(diagnostic) === "console",
-    error: "BUILD_TYPE",
-    advice: () =>
-      'There is no console on a device. Write line("text ").number(value, 1).info() from "tardigrade/firmware".',
-  },
-  {
     matches: (diagnostic) => /^(setTimeout|setInterval)$/.test(name(diagnostic)),
     error: "BUILD_TYPE",
     advice: () => "Use every(periodMs, callback) in setup().",
   },
   {
-    matches: ({ message }) =>
-      /^(File|Module) '.*' (not found|cannot be found|has no exported member)/.test(message) ||
-      /not found\.$/.test(message),
-    error: "BUILD_IMPORT",
-    advice: (diagnostic) => importAdvice(name(diagnostic)),
-  },
-  {
     matches: ({ message }) => /has no exported member/.test(message),
     error: "BUILD_IMPORT",
     advice: () => 'See what "tardigrade/firmware" exports in docs/firmware.md.',
+  },
+  {
+    matches: ({ message }) =>
+      /^(File|Module) '.*' (not found|cannot be found)/.test(message) || /not found\.$/.test(message),
+    error: "BUILD_IMPORT",
+    advice: (diagnostic) => importAdvice(name(diagnostic)),
   },
   {
     matches: (diagnostic) =>
@@ -109,6 +115,24 @@ function importAdvice(path: string): string {
   return 'An app imports "tardigrade/firmware" and AssemblyScript files beside it (./name). npm packages for Node do not run on a device.';
 }
 
+/** What the compiler lets through as an import of the outside world, and a device does not have. */
+const OUTSIDE: readonly (readonly [prefix: string, advice: string])[] = [
+  [
+    "console.",
+    'There is no console on a device. Write line("text ").number(value, 1).info() from "tardigrade/firmware".',
+  ],
+  ["Date.", TYPES.Date as string],
+  ["seed", 'Use random() from "tardigrade/firmware": Math.random needs a seed that a device does not have.'],
+  ["performance.", "Use exactNow(): microseconds since boot."],
+  ["process.", "A device has no process. What an app needs to know comes through its shadow."],
+];
+
+/** Advice for an import that is none of the system's. */
+export function outsideAdvice(importName: string): string {
+  const row = OUTSIDE.find(([prefix]) => importName.startsWith(prefix));
+  return row?.[1] ?? 'An app calls what "tardigrade/firmware" exports; docs/firmware.md lists it.';
+}
+
 export function explain(diagnostic: Diagnostic): Explained {
   const rule = RULES.find((candidate) => candidate.matches(diagnostic));
   return { ...diagnostic, error: rule?.error ?? "BUILD_FAILED", advice: rule?.advice(diagnostic) ?? "" };
@@ -116,6 +140,6 @@ export function explain(diagnostic: Diagnostic): Explained {
 
 /** One diagnostic as lines for a terminal. */
 export function formatExplained({ file, line, column, code, message, advice }: Explained): string {
-  const where = `${file}.ts:${line}:${column}`;
+  const where = `${file}:${line}:${column}`;
   return `${where}  ${message}${code ? ` (${code})` : ""}${advice ? `\n  ${advice}` : ""}`;
 }

@@ -8,11 +8,12 @@ import { outboxBoot, outboxClear, outboxNextSequence, outboxOpenBoot, outboxReco
 
 const JOURNAL_BOOT: u32 = 1;
 const JOURNAL_RESERVED: u32 = 2;
+/** A loss that no gateway has confirmed yet: its boot and its bound. A reset must not forget it. */
+const JOURNAL_LOST_BOOT: u32 = 3;
+const JOURNAL_LOST_TO: u32 = 4;
 
 let boot: u32 = 0;
 let reserved: u32 = 0;
-let lostBoot: u32 = 0;
-let lostTo: u32 = 0;
 
 /** Counts the boot, takes over what a warm reset left, and notes what a power cut may have taken. */
 export function bootStart(): void {
@@ -22,8 +23,8 @@ export function bootStart(): void {
   const kept = outboxRecover() && outboxBoot() == before;
   if (!kept) outboxClear();
   if (!kept && before > 0 && reservedBefore > 0) {
-    lostBoot = before;
-    lostTo = reservedBefore;
+    hal_journal_write(JOURNAL_LOST_TO, reservedBefore);
+    hal_journal_write(JOURNAL_LOST_BOOT, before);
   }
   hal_journal_write(JOURNAL_BOOT, boot);
   hal_journal_write(JOURNAL_RESERVED, 0);
@@ -43,12 +44,12 @@ export function bootReserve(): void {
 
 /** A boot whose unacknowledged messages a power cut took, 0 for none, and the highest number it may have used. */
 export function bootLost(): u32 {
-  return lostBoot;
+  return <u32>hal_journal_read(JOURNAL_LOST_BOOT);
 }
 export function bootLostTo(): u32 {
-  return lostTo;
+  return <u32>hal_journal_read(JOURNAL_LOST_TO);
 }
 /** The gateway has recorded it. */
 export function bootLossStated(): void {
-  lostBoot = 0;
+  if (bootLost() != 0) hal_journal_write(JOURNAL_LOST_BOOT, 0);
 }

@@ -19,7 +19,7 @@ export declare function hal_link_kind(): u32;
 /** A whole message, or bytes of a frame. LINK_DOWN or QUEUE_FULL when it cannot take them now. */
 export declare function hal_link_send(ptr: usize, length: i32): i32;
 
-/** A number in the wear-levelled flash journal, 0 when never written. Keys: 1 boot counter, 2 reserved sequence. */
+/** A number in the wear-levelled flash journal, 0 when never written. Keys: 1 boot counter, 2 reserved sequence, 3 and 4 a loss to state. */
 export declare function hal_journal_read(key: u32): u64;
 /** Durable when it returns 0. */
 export declare function hal_journal_write(key: u32, value: u64): i32;

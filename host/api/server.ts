@@ -94,7 +94,7 @@ export async function buildApp(
     // A request line that cannot be decoded does not reach the error handler below.
     frameworkErrors: (error, _request, reply: FastifyReply) => {
       const failure = toClientError(error);
-      reply.code(statusOf(failure.code)).send(errorBody(failure));
+      return reply.code(statusOf(failure.code)).send(errorBody(failure));
     },
   });
   app.server.maxConnections = CONNECTIONS_MAX;

@@ -81,6 +81,8 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
   say("final", figuresOf(boards));
   await Promise.all(boards.map(({ link }) => link.close()));
   for (const { board } of boards) board.powerCut();
+  // An open standard input would keep the process.
+  process.stdin.destroy();
 }
 
 function say(type: string, figures: BoardsFigures): void {

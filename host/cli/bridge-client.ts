@@ -12,7 +12,7 @@ export interface BridgeOptions {
 }
 
 const CONNECT_MS = 5_000;
-const ANSWER_MS = 15_000;
+const ANSWER_MS = 5_000;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Pending {

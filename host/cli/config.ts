@@ -6,42 +6,31 @@
  * the value is looked up in the tree. Hostile input is bounded: the size, the depth, and how far aliases may multiply.
  */
 import type { TSchema } from "typebox";
+import { Settings } from "typebox/system";
 import { Value } from "typebox/value";
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-} from "yaml";
+import { type Document, LineCounter } from "yaml";
 import { TardigradeError } from "../../protocols/error.ts";
 import { type Config, ConfigSchema, TOKEN_CHARS_MIN } from "./config-schema.ts";
 import { nearest } from "./nearest.ts";
+import {
+  keyPosition,
+  type Path,
+  type Problem,
+  parseTree,
+  plainValue,
+  problem,
+  valuePosition,
+} from "./yaml-tree.ts";
 
 export type { Config } from "./config-schema.ts";
 
 export const CONFIG_CHARS_MAX = 256 * 1024;
-const DEPTH_MAX = 32;
-/** Nodes that aliases may stand for; a file of this schema needs none. */
-const ALIASES_MAX = 100;
 /** Told at once; a file with more is something else altogether. */
 const PROBLEMS_MAX = 20;
+const SCHEMA_ERRORS_MAX = 200;
 
 /** Environment variables, for passwordEnv and tokenEnv. */
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-interface Problem {
-  readonly code: "CONFIG_INVALID" | "AUTH_REQUIRED";
-  /** Of the text, for line and column. */
-  readonly position: number;
-  readonly message: string;
-}
-
-type Path = readonly (string | number)[];
 
 /**
  * The configuration that a text stands for, defaults filled in, secrets taken from `environment` where the text says so. Throws
@@ -54,11 +43,11 @@ export function loadConfig(text: string, fileName: string, environment: Environm
       problem(0, `the file is longer than ${CONFIG_CHARS_MAX} characters; is it the right one?`),
     ]);
   }
-  const { document, problems } = parse(text, lines);
+  const { document, problems } = parseTree(text, lines);
   if (problems.length > 0) throw failure(fileName, lines, problems);
   const given = plainValue(document, problems);
   if (problems.length > 0) throw failure(fileName, lines, problems);
-  const filled = Value.Default(ConfigSchema, given ?? {});
+  const filled = Value.Default(ConfigSchema, withoutEmptySections(given));
   problems.push(...schemaProblems(document, filled));
   if (problems.length > 0) throw failure(fileName, lines, problems);
   const config = withSecrets(filled as Config, environment, document, problems);
@@ -67,63 +56,18 @@ export function loadConfig(text: string, fileName: string, environment: Environm
   return config;
 }
 
-function parse(text: string, lines: LineCounter): { document: Document.Parsed; problems: Problem[] } {
-  const tooDeep = depthProblem(text);
-  if (tooDeep !== undefined) return { document: parseDocument(""), problems: [tooDeep] };
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true });
-  const problems = [...document.errors, ...document.warnings].map((error) =>
-    problem(error.pos[0], advice(error.code, error.message)),
+/** `mqtt:` with every key below it commented out means its defaults. */
+function withoutEmptySections(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const kept = Object.entries(value).filter(
+    ([name, found]) => found !== null || schemaAt([name]).type !== "object",
   );
-  return { document, problems };
-}
-
-/** The parser recurses; brackets alone could nest as deep as the file is long. */
-function depthProblem(text: string): Problem | undefined {
-  let depth = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
-    if (char === "[" || char === "{") depth += 1;
-    else if (char === "]" || char === "}") depth = Math.max(depth - 1, 0);
-    if (depth > DEPTH_MAX) return problem(at, `nested deeper than ${DEPTH_MAX} brackets`);
-  }
-  // The same in block style: every level is indented, or is a dash of its own.
-  for (const match of text.matchAll(/^[ ]*(?:[-?][ ]+){8,}|^[ ]{200,}(?=[^ #\r\n])/gm)) {
-    return problem(match.index, "indented deeper than any setting; is it the right file?");
-  }
-  return undefined;
-}
-
-function advice(code: string, message: string): string {
-  const first = (message.split("\n", 1)[0] as string).replace(/\.$/, "");
-  switch (code) {
-    case "TAB_AS_INDENT":
-      return "a tab indents this line; YAML takes spaces only";
-    case "DUPLICATE_KEY":
-      return "this key stands twice in its section; keep one";
-    case "MULTIPLE_DOCS":
-      return "a second document begins here; the file holds one";
-    case "TAG_RESOLVE_FAILED":
-      return `${first}; tags have no meaning here`;
-    default:
-      return first;
-  }
-}
-
-function plainValue(document: Document.Parsed, problems: Problem[]): unknown {
-  try {
-    return document.toJS({ maxAliasCount: ALIASES_MAX });
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    problems.push(
-      problem(0, /alias/i.test(message) ? `${message}; write the values out instead of aliases` : message),
-    );
-    return undefined;
-  }
+  return Object.fromEntries(kept);
 }
 
 function schemaProblems(document: Document, value: unknown): Problem[] {
   const problems: Problem[] = [];
-  for (const error of Value.Errors(ConfigSchema, value)) {
+  for (const error of allErrors(value)) {
     const path = pathOf(error.instancePath);
     const params = error.params as { additionalProperties?: string[]; requiredProperties?: string[] };
     const schema = schemaAt(path);
@@ -143,6 +87,17 @@ function schemaProblems(document: Document, value: unknown): Problem[] {
     }
   }
   return unique(problems);
+}
+
+/** typebox stops at eight unless told otherwise, and takes that for the whole process only. */
+function allErrors(value: unknown): ReturnType<typeof Value.Errors> {
+  const { maxErrors } = Settings.Get();
+  Settings.Set({ maxErrors: SCHEMA_ERRORS_MAX });
+  try {
+    return Value.Errors(ConfigSchema, value);
+  } finally {
+    Settings.Set({ maxErrors });
+  }
 }
 
 function unknownKey(path: Path, name: string, schema: SchemaNode): string {
@@ -243,10 +198,11 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
   if (mqtt.mode === "embedded" && mqtt.url !== undefined) {
     add(["mqtt", "url"], "mqtt.url is for mqtt.mode external; the embedded broker takes host and port");
   }
-  if ((mqtt.username === undefined) !== (mqtt.password === undefined)) {
+  const mqttPassword = mqtt.password ?? mqtt.passwordEnv;
+  if ((mqtt.username === undefined) !== (mqttPassword === undefined)) {
     add(["mqtt"], "mqtt needs username and password, or neither");
   }
-  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqtt.password === undefined) {
+  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqttPassword === undefined) {
     add(
       ["mqtt", "host"],
       `mqtt.host ${mqtt.host} is beyond this machine: set mqtt.username and mqtt.password`,
@@ -267,7 +223,8 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
   if (store.retentionMb < 2 * store.segmentMb) {
     add(["store", "retentionMb"], "store.retentionMb must hold two segments of store.segmentMb at least");
   }
-  if (forward !== undefined && (forward.username === undefined) !== (forward.password === undefined)) {
+  const forwardPassword = forward?.password ?? forward?.passwordEnv;
+  if (forward !== undefined && (forward.username === undefined) !== (forwardPassword === undefined)) {
     add(["forward"], "forward needs username and password, or neither");
   }
   for (const [index, threshold] of alerts.thresholds.entries()) {
@@ -279,41 +236,6 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
 
 function isLoopbackName(host: string): boolean {
   return /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[?::1\]?)$/i.test(host);
-}
-
-// Positions.
-
-function keyPosition(document: Document, path: Path): number {
-  const name = path.at(-1);
-  const parent = nodeAt(document, path.slice(0, -1));
-  if (isMap(parent)) {
-    for (const { key } of parent.items) {
-      if (isNode(key) && String(isScalar(key) ? key.value : key) === name) return key.range?.[0] ?? 0;
-    }
-  }
-  return valuePosition(document, path);
-}
-
-/** Where the value stands; where it comes of a default, the nearest section around it. */
-function valuePosition(document: Document, path: Path): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const node = nodeAt(document, path.slice(0, length));
-    if (node?.range != null) return node.range[0];
-  }
-  return document.contents?.range?.[0] ?? 0;
-}
-
-function nodeAt(document: Document, path: Path): Node | undefined {
-  let node: unknown = document.contents;
-  for (const part of path) {
-    const resolved: unknown = isAlias(node) ? node.resolve(document) : node;
-    if (isMap(resolved)) {
-      const pair = resolved.items.find((it) => isScalar(it.key) && String(it.key.value) === String(part));
-      node = pair?.value;
-    } else if (isSeq(resolved)) node = resolved.items[Number(part)];
-    else return undefined;
-  }
-  return isNode(node) ? node : undefined;
 }
 
 // The schema and the value along a path.
@@ -355,10 +277,6 @@ function pathOf(pointer: string): (string | number)[] {
 
 // Words.
 
-function problem(position: number, message: string): Problem {
-  return { code: "CONFIG_INVALID", position, message };
-}
-
 function dotted(path: Path): string {
   let text = "";
   for (const part of path) {
@@ -372,6 +290,7 @@ function quoted(path: Path, found: unknown): string {
   if (found === null || found === undefined) return "empty";
   if (Array.isArray(found)) return "a list";
   if (typeof found === "object") return "a section";
+  if (typeof found === "number" || typeof found === "boolean") return String(found);
   // A secret with a wrong character is a secret still.
   if (/^(?:password|token)$/.test(String(path.at(-1)))) return "what is there";
   return JSON.stringify(shown(String(found)));

@@ -174,6 +174,11 @@ export class Bridge {
   }
 }
 
+/** Where the bridge says whether it is there; the last will of an external broker's client. */
+export function bridgeStateTopic(site: string): string {
+  return bridgeTopic(site, "state");
+}
+
 export const VERBS = [
   "health",
   "info",

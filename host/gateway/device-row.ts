@@ -158,7 +158,7 @@ export function applySequence(
  * was back) is taken to have ended where the next one began; `uptimeUs` is then the best guess of its length.
  */
 export function timeOf(row: DeviceRow, boot: number, uptimeUs: number): number {
-  return bootClock(row, boot, uptimeUs).originMs + uptimeUs / 1000;
+  return Math.round(bootClock(row, boot, uptimeUs).originMs + uptimeUs / 1000);
 }
 
 function bootClock(row: DeviceRow, boot: number, uptimeUs: number): BootClock {
@@ -192,7 +192,7 @@ export function readingsOf(row: DeviceRow, message: Telemetry): TimedReading[] {
     return {
       metric: metric?.name ?? `metric-${reading.metric}`,
       unit: metric?.unit ?? "",
-      timeMs: clock.originMs + (message.uptimeUs + reading.offsetUs) / 1000,
+      timeMs: Math.round(clock.originMs + (message.uptimeUs + reading.offsetUs) / 1000),
       value: reading.value,
     };
   });

@@ -134,7 +134,8 @@ export class ErrorMonitor {
 
   /** Alerts of an earlier life, from the log; what was still raised then counts as ended with it. */
   restore(alerts: readonly AlertView[]): void {
-    for (const alert of alerts) this.#remember(alert);
+    const nowMs = this.#clock.wallMs();
+    for (const alert of alerts.toReversed()) this.#remember({ clearedMs: nowMs, ...alert });
   }
 
   isRaised(id: string): boolean {

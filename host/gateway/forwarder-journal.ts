@@ -31,6 +31,11 @@ interface Flow extends OutgoingPacket {
   readonly offset: number;
 }
 
+interface Pending {
+  readonly bytes: Uint8Array;
+  readonly done: ((error?: Error) => void) | undefined;
+}
+
 export interface ForwarderJournalOptions {
   readonly disk: Disk;
   readonly folder: string;
@@ -50,7 +55,9 @@ export class ForwarderJournal implements PacketStore {
   #sizeBytes = HEADER_BYTES;
   readonly #flows = new Map<number, Flow>();
   #lastOffset = -1;
-  #pending: { readonly bytes: Uint8Array; readonly done: ((error?: Error) => void) | undefined }[] = [];
+  #pending: Pending[] = [];
+  /** Written, not yet synced. */
+  #committing: Pending[] = [];
   #writing = false;
   #idle: (() => void)[] = [];
   #retry: Dispose | undefined;
@@ -153,7 +160,9 @@ export class ForwarderJournal implements PacketStore {
         continue;
       }
       this.#pending = [];
+      this.#committing = group;
       await this.#file.sync();
+      this.#committing = [];
       this.#sizeBytes += bytes.length;
       for (const { done } of group) done?.();
       if (this.#sizeBytes > (this.#options.compactBytes ?? COMPACT_BYTES)) await this.#compact();
@@ -191,7 +200,7 @@ export class ForwarderJournal implements PacketStore {
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error : new Error(String(error));
     this.#failure = failure;
-    const waiting = this.#pending.splice(0);
+    const waiting = [...this.#committing.splice(0), ...this.#pending.splice(0)];
     this.#writing = false;
     for (const { done } of waiting) done?.(failure);
     for (const call of this.#idle.splice(0)) call();

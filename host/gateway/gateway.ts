@@ -6,78 +6,33 @@
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import { encodeMessage } from "../../protocols/message.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
-import { bridgeTopic, deviceTopic, isSite, stateTopic } from "../../protocols/topic.ts";
-import type { Broker, Clock, Disk, Dispose, Logger, Meter, Random } from "../io/seams.ts";
+import { deviceTopic, isSite, stateTopic } from "../../protocols/topic.ts";
+import type { Dispose } from "../io/seams.ts";
 import { History } from "../store/history.ts";
-import { openSegmentLog, type SegmentLog, type SegmentLogOptions } from "../store/segment-log.ts";
-import type { StateStore } from "../store/state-store.ts";
+import { openSegmentLog, type SegmentLog } from "../store/segment-log.ts";
+import { AlertLog } from "./alert-log.ts";
 import { Bridge } from "./bridge.ts";
 import { Commands } from "./commands.ts";
 import { sessionOf } from "./device-row.ts";
-import { ErrorMonitor, type Threshold } from "./error-monitor.ts";
+import { ErrorMonitor } from "./error-monitor.ts";
 import { EventHub } from "./events.ts";
-import { type Forwarder, type ForwarderOptions, openForwarder } from "./forwarder.ts";
+import { type Forwarder, openForwarder } from "./forwarder.ts";
 import { RETENTION_MS, type Resolution } from "./history-query.ts";
 import { Inbox } from "./inbox.ts";
 import { Ingest } from "./ingest.ts";
 import { Ledger } from "./ledger.ts";
 import { Maintenance } from "./maintenance.ts";
-import type { Stamps } from "./ports.ts";
+import { DEFAULT_LIMITS, type Gateway, type GatewayLimits, type GatewayOptions } from "./options.ts";
 import { PresenceBoard } from "./presence.ts";
 import { type Applied, Projection } from "./projection.ts";
-import type { AlertView, GatewayService } from "./service.ts";
 import { Service } from "./service-view.ts";
 import { Shadows } from "./shadows.ts";
 import { wallStamps } from "./stamps.ts";
 import { StateTopics } from "./state-topics.ts";
 import { stateJson, summaryOf } from "./summary.ts";
 
-export interface GatewayLimits {
-  readonly devicesMax: number;
-  /** A device that is silent for so long is offline. */
-  readonly silenceMs: number;
-  /** Least time between two publishes of a device's state. */
-  readonly stateIntervalMs: number;
-  /** The log is kept up to this size, and longer where a reader still needs it. */
-  readonly logBytesMax: number;
-}
-
-export const DEFAULT_LIMITS: GatewayLimits = {
-  devicesMax: 5000,
-  silenceMs: 60_000,
-  stateIntervalMs: 250,
-  logBytesMax: 4 * 1024 ** 3,
-};
-
-export interface GatewayOptions {
-  readonly site: string;
-  /** Shown in info(). */
-  readonly version?: string;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly broker: Broker;
-  readonly state: StateStore;
-  /** How long readings are kept, by resolution. */
-  readonly retentionMs?: Partial<Record<Resolution, number>>;
-  /** The core's hybrid logical clock; wall milliseconds and a counter when absent. */
-  readonly stamps?: Stamps;
-  readonly log?: Partial<Omit<SegmentLogOptions, "disk" | "clock" | "random" | "meter" | "logger">>;
-  readonly forwarder?: Pick<ForwarderOptions, "link" | "target" | "folder" | "inFlightMax">;
-  readonly meter: Meter;
-  readonly logger: Logger;
-  readonly limits?: Partial<GatewayLimits>;
-  readonly thresholds?: readonly Threshold[];
-  /** The log or the projection ended; the process should end too, a restart finds what is on the disk. */
-  readonly onFatal?: (error: Error) => void;
-}
-
-export interface Gateway extends GatewayService {
-  readonly errorMonitor: ErrorMonitor;
-  /** Resolves when everything synced so far is applied to the state. For tests and orderly shutdowns. */
-  settled(): Promise<void>;
-  close(): Promise<void>;
-}
+export { bridgeStateTopic } from "./bridge.ts";
+export type { Gateway, GatewayLimits, GatewayOptions } from "./options.ts";
 
 /** Rejects with LOG_CORRUPT, LOG_LOCKED, FORMAT_VERSION, STATE_CORRUPT, CONFIG_INVALID or a disk error. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
@@ -87,15 +42,18 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     throw new TardigradeError("CONFIG_INVALID", message);
   }
   const log = await openSegmentLog({ folder: "log", ...options.log, disk, clock, random, meter, logger });
+  const running = new Running(options, log);
   try {
-    const running = new Running(options, log);
     await running.start();
     return running.gateway();
   } catch (error) {
-    await log.close().catch(() => undefined);
+    await running.abandon();
     throw error;
   }
 }
+
+/** Least time between two publishes of the list of devices. */
+const DEVICE_LIST_MS = 1000;
 
 class Running {
   readonly #options: GatewayOptions;
@@ -111,13 +69,14 @@ class Running {
   readonly #shadows: Shadows;
   readonly #events: EventHub;
   readonly #states: StateTopics;
+  readonly #deviceList: StateTopics;
   #commands!: Commands;
   #service!: Service;
   #bridge!: Bridge;
   #forwarder: Forwarder | undefined;
   #maintenance: Maintenance | undefined;
   readonly #disposers: Dispose[] = [];
-  readonly #unloggedAlerts: AlertView[] = [];
+  readonly #alertLog: AlertLog;
   #closed = false;
 
   constructor(options: GatewayOptions, log: SegmentLog) {
@@ -136,6 +95,7 @@ class Running {
     });
     const stamps = options.stamps ?? wallStamps(clock);
     this.#ledger = new Ledger({ log, stamps, clock });
+    this.#alertLog = new AlertLog(this.#ledger, (error) => this.#bug("alerts", error));
     const send = (device: string, message: Message): void => this.#send(device, message);
     const row = (device: string) => this.#projection.rows.get(device);
     this.#ingest = new Ingest({
@@ -181,6 +141,12 @@ class Running {
       intervalMs: this.#limits.stateIntervalMs,
       publish: (device) => this.#publishState(device),
     });
+    // It names every device, so a fleet that greets at once must not publish it once for each.
+    this.#deviceList = new StateTopics({
+      clock,
+      intervalMs: DEVICE_LIST_MS,
+      publish: () => this.#bridge.devices(),
+    });
   }
 
   async start(): Promise<void> {
@@ -189,7 +155,10 @@ class Running {
     for (const row of this.#projection.rows.values()) this.#ingest.sessions.set(row.id, sessionOf(row));
     this.#monitor.restore(this.#projection.alerts);
     this.#disposers.push(
-      this.#monitor.onAlert((alert) => this.#alert(alert)),
+      this.#monitor.onAlert((alert) => {
+        this.#events.emit({ type: "alert", offset: -1, alert });
+        this.#alertLog.add(alert);
+      }),
       this.#log.onState((state) => this.#logState(state === "full")),
       this.#log.onFatal((error) => this.#failed(error)),
     );
@@ -247,13 +216,25 @@ class Running {
       applied: () => this.#projection.applied,
       forwarded: () => this.#forwarder?.cursor ?? Number.POSITIVE_INFINITY,
       onTick: () => {
-        this.#logAlerts();
+        this.#alertLog.flush();
         this.#bridge.health();
       },
       onError: (error) => this.#bug("maintenance", error),
     });
     await this.#subscribe();
     logger.info("gateway is up", { site, devices: rows.length, logEnd: this.#log.end });
+  }
+
+  /** The start failed half-way. */
+  async abandon(): Promise<void> {
+    this.#closed = true;
+    for (const dispose of this.#disposers) dispose();
+    this.#presence.close();
+    this.#monitor.close();
+    await this.#maintenance?.close();
+    await this.#forwarder?.close().catch(() => undefined);
+    await this.#log.close().catch(() => undefined);
+    this.#ledger.close();
   }
 
   gateway(): Gateway {
@@ -298,7 +279,15 @@ class Running {
       });
     });
     if (refused !== undefined) this.#disposers.push(refused);
-    this.#disposers.push(broker.onState((up) => this.#brokerState(up)));
+    let told = false;
+    this.#disposers.push(
+      broker.onState((up) => {
+        told = true;
+        this.#brokerState(up);
+      }),
+    );
+    // A broker that tells of changes only is up.
+    if (!told) this.#brokerState(true);
   }
 
   /** The embedded broker is up at once; an external one whenever its connection is, and then it may have missed anything. */
@@ -336,7 +325,7 @@ class Running {
     const row = this.#projection.rows.get(device);
     if (row === undefined) return;
     this.#emitDevice(device, -1);
-    this.#bridge.devices();
+    this.#deviceList.changed("");
   }
 
   #unsequenced(device: string, message: Message): boolean {
@@ -386,7 +375,7 @@ class Running {
         case "hello":
           this.#shadows.reconcile(device);
           this.#emitDevice(device, one.offset);
-          this.#bridge.devices();
+          this.#deviceList.changed("");
           break;
         case "desired":
         case "reported":
@@ -414,26 +403,6 @@ class Running {
     if (row === undefined || !this.#events.isWatched) return;
     const live = { state: this.#presence.state(device), duplicates: this.#projection.duplicates(row) };
     this.#events.emit({ type: "device", offset, device: summaryOf(row, live) });
-  }
-
-  #alert(alert: AlertView): void {
-    this.#events.emit({ type: "alert", offset: -1, alert });
-    this.#unloggedAlerts.push(alert);
-    if (this.#unloggedAlerts.length > 100) this.#unloggedAlerts.shift();
-    this.#logAlerts();
-  }
-
-  /** A full log takes them later. */
-  #logAlerts(): void {
-    try {
-      while (this.#unloggedAlerts.length > 0) {
-        const alert = this.#unloggedAlerts[0] as AlertView;
-        this.#ledger.append({ type: "alert", alert }, { device: "" });
-        this.#unloggedAlerts.shift();
-      }
-    } catch (error) {
-      if (!isTardigradeError(error)) this.#bug("alerts", error);
-    }
   }
 
   #logState(full: boolean): void {
@@ -471,15 +440,11 @@ class Running {
     await this.#log.close();
     await this.#projection.close();
     this.#states.close();
+    this.#deviceList.close();
     this.#bridge.offline();
     this.#closed = true;
     this.#monitor.close();
     this.#ledger.close();
     await this.#options.state.flush();
   }
-}
-
-/** Where the gateway's bridge says whether it is there; the last will of an external broker's client. */
-export function bridgeStateTopic(site: string): string {
-  return bridgeTopic(site, "state");
 }

@@ -48,6 +48,10 @@ export const METRICS: readonly MetricRow[] = [
   counter("tardigrade_refused_total", "Messages refused with an error code.", ["code"]),
   counter("tardigrade_errors_total", "Errors of devices and gateway by code.", ["code"]),
   counter("tardigrade_commands_total", "Commands by how they ended.", ["state"]),
+  counter(
+    "tardigrade_command_results_unexpected_total",
+    "Command results that no command waits for: late, repeated or foreign.",
+  ),
   counter("tardigrade_forwarded_total", "Records the downstream broker has acknowledged."),
   gauge("tardigrade_alerts_active", "Alerts raised and not cleared."),
   gauge("tardigrade_devices", "Devices known to the gateway."),

@@ -106,11 +106,12 @@ export function createMetrics(
 function register(registry: Registry, instruments: Map<string, Instrument>, row: MetricRow): void {
   const problem = problemOfRow(row);
   if (problem !== undefined) throw programmerError(problem);
-  const instrument = instrumentOf(registry, row);
-  for (const name of new Set([row.name, shortName(row)])) {
+  const names = new Set([row.name, shortName(row)]);
+  for (const name of names) {
     if (instruments.has(name)) throw programmerError(`${name} stands twice in the table of metrics`);
-    instruments.set(name, instrument);
   }
+  const instrument = instrumentOf(registry, row);
+  for (const name of names) instruments.set(name, instrument);
 }
 
 function instrumentOf(registry: Registry, row: MetricRow): Instrument {

@@ -183,8 +183,10 @@ describe("outbox", () => {
     });
     rig.send({ kind: "helloRequest", code: 0 });
     expect(rig.hello?.lostBoot).toBe(1);
+    rig.board.reset("watchdog");
+    expect(rig.hello).toMatchObject({ boot: 3, lostBoot: 1, lostTo: 1024 });
     await rig.clock.advance(100);
-    rig.send({ kind: "durableAck", boot: 2, seq: 1 });
+    rig.send({ kind: "durableAck", boot: 3, seq: 1 });
     rig.send({ kind: "helloRequest", code: 0 });
     expect(rig.hello?.lostBoot).toBeUndefined();
   });

@@ -110,11 +110,26 @@ describe("the event stream", () => {
     await using rig = await apiRig();
     const slow = await follow(rig);
     slow.socket.pause();
-    for (let offset = 0; offset <= QUEUE_EVENTS_MAX; offset += 1) rig.service.tell(readings(offset));
-    expect(rig.service.listenerCount).toBe(0);
+    const text = "x".repeat(32_768);
+    for (let offset = 0; rig.service.listenerCount > 0; offset += 1) {
+      rig.service.tell(readings(offset, 1, text));
+      if (offset > 2000) throw new Error("the slow client was never closed");
+      await rig.clock.settle();
+    }
     await rig.clock.advance(1000);
     slow.socket.resume();
     await slow.ended;
+    // Cut before the reason could be sent.
+    expect(slow.events.some((event) => event.event === "closed")).toBe(false);
+  });
+
+  test("ends a client that more is told at once than a queue may hold", async () => {
+    await using rig = await apiRig();
+    const client = await follow(rig);
+    for (let offset = 0; offset <= QUEUE_EVENTS_MAX; offset += 1) rig.service.tell(readings(offset));
+    expect(rig.service.listenerCount).toBe(0);
+    await client.ended;
+    expect(client.events.map((event) => event.event)).toEqual(["closed"]);
   });
 
   test("is for so many clients at a time", async () => {

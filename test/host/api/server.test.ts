@@ -129,6 +129,7 @@ describe("access", () => {
         headers: { "content-type": type },
       });
       expect([status, json.error.code]).toEqual([400, "REQUEST_INVALID"]);
+      expect(json.error.message).toContain("application/json");
     }
     expect((await rig.ask("/api/devices", { method: "OPTIONS" })).status).toBe(404);
     expect(rig.service.commands).toEqual([]);

@@ -1,0 +1,57 @@
+/** The package as a user gets it: packed, installed into an empty folder, run by the system's own means. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROOT, run } from "../support/processes.ts";
+
+let folder = "";
+const npm = (args: readonly string[], cwd: string) => run("npm", args, { cwd });
+const node = (source: string) =>
+  run(process.execPath, ["--input-type=module", "-e", source], { cwd: folder });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tardigrade-pack-"));
+  const built = await run(process.execPath, ["scripts/build.ts"], { cwd: ROOT });
+  expect(built.code, built.stderr).toBe(0);
+  const packed = await npm(["pack", "--ignore-scripts", "--pack-destination", folder], ROOT);
+  expect(packed.code, packed.stderr).toBe(0);
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "";
+  writeFileSync(join(folder, "package.json"), '{"name":"user","private":true,"type":"module"}');
+  const installed = await npm(["install", "--no-audit", "--no-fund", `./${tarball}`], folder);
+  expect(installed.code, installed.stderr).toBe(0);
+}, 300_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("in an empty folder", () => {
+  test("npx tardi --help", async () => {
+    const ran = await run("npx", ["tardi", "--help"], { cwd: folder });
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringContaining("gateway") });
+  });
+  test("a policy import", async () => {
+    const ran = await node(`import { circuitBreaker, retry, wrap } from "tardigrade/policy";
+      const call = wrap(retry({ attempts: 3 }), circuitBreaker({ openMs: 1000 }));
+      let n = 0;
+      console.log(await call.run(async () => { n += 1; if (n < 2) throw new Error("once"); return "answer " + n; }));`);
+    expect(ran).toMatchObject({ code: 0, stdout: "answer 2\n" });
+  });
+  test("protocol, virtual and gateway imports", async () => {
+    const ran = await node(`const names = ["protocol", "virtual", "gateway"];
+      for (const name of names) console.log(Object.keys(await import("tardigrade/" + name)).length > 0);`);
+    expect(ran).toMatchObject({ code: 0, stdout: "true\ntrue\ntrue\n" });
+  });
+  test("a firmware import, built by the command", async () => {
+    mkdirSync(join(folder, "hello"));
+    writeFileSync(
+      join(folder, "hello/app.json"),
+      '{ "name": "hello", "version": "0.1.0", "capabilities": ["log"] }',
+    );
+    writeFileSync(
+      join(folder, "hello/app.ts"),
+      'import { every, line } from "tardigrade/firmware";\nfunction tick(): void { line("hello").info(); }\nexport function setup(): void { every(1000, tick); }\n',
+    );
+    const ran = await run("npx", ["tardi", "build", "hello/app.ts", "--json"], { cwd: folder });
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ name: "hello", used: ["log"], warnings: [] });
+  });
+});
