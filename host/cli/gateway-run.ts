@@ -56,34 +56,17 @@ export function configOf(path: string | undefined): { readonly config: Config; r
   return { config: loadConfig(text, file, process.env), source: file };
 }
 
-/**
- * Node's default nursery (three spaces of 16 MB) makes a gateway half as large again for nothing, since its garbage is young
- * and small. The size is fixed when the process begins, so the process begins again, in place, with the flag.
- */
-function becomeSmall(): void {
-  const flag = "--max-semi-space-size=2";
-  const isSet =
-    process.execArgv.some((argument) => argument.startsWith("--max-semi-space-size")) ||
-    process.env.NODE_OPTIONS?.includes("semi-space");
-  if (isSet || process.platform === "win32" || process.execve === undefined) return;
-  process.execve(
-    process.execPath,
-    [process.execPath, flag, ...process.execArgv, ...process.argv.slice(1)],
-    process.env,
-  );
-}
-
 export async function gatewayCommand(options: {
   readonly config?: string;
   readonly announce?: boolean;
 }): Promise<number> {
-  becomeSmall();
   const { config, source } = configOf(options.config);
-  const line = progress(`Gateway of site ${config.site} (${source})`);
+  // Whoever wants the announcement says in its own words that it waits.
+  const line = options.announce ? undefined : progress(`Gateway of site ${config.site} (${source})`);
   const running = await runGateway(config);
   const mqtt =
     config.mqtt.mode === "embedded" ? `mqtt://${config.mqtt.host}:${config.mqtt.port}` : config.mqtt.url;
-  line.done(`MQTT ${mqtt}, HTTP http://${config.http.host}:${running.httpPort}`);
+  line?.done(`MQTT ${mqtt}, HTTP http://${config.http.host}:${running.httpPort}`);
   if (options.announce)
     process.stdout.write(`${JSON.stringify({ type: "ready", httpPort: running.httpPort })}\n`);
   const how = await Promise.race([running.failed, signalled()]);

@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { printError } from "./output.ts";
+import { becomeSmall } from "./small-process.ts";
 
 const MQTT_PORT = 1883;
 const HTTP_PORT = 8080;
@@ -146,6 +147,7 @@ function addGateway(program: Command): void {
     .description("run a gateway until it is told to stop")
     .option("--announce", 'say {"type":"ready"} on standard output when it serves')
     .action(async (options) => {
+      becomeSmall();
       process.exitCode = await (await import("./gateway-run.ts")).gatewayCommand(options);
     });
   config(program.command("doctor"))
