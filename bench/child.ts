@@ -22,6 +22,7 @@ export class Child {
   #wake: () => void = () => {};
   #said = "";
   #ended = false;
+  #stopped = false;
 
   constructor(name: string, command: string, args: readonly string[], cwd: string = ROOT) {
     this.#name = name;
@@ -61,7 +62,7 @@ export class Child {
 
   /** What to say of a process that ended before it was stopped; undefined while it runs. */
   get obituary(): string | undefined {
-    if (!this.#ended) return undefined;
+    if (!this.#ended || this.#stopped) return undefined;
     const { exitCode, signalCode } = this.#process;
     return this.#failure(`ended by itself (${signalCode ?? exitCode})`).message;
   }
@@ -101,6 +102,7 @@ export class Child {
 
   /** SIGTERM, and SIGKILL for who does not heed it. */
   async stop(): Promise<void> {
+    this.#stopped ||= !this.#ended;
     if (!this.#ended) this.#process.kill("SIGTERM");
     const cancel = systemClock().alarm(STOP_MS, () => this.#process.kill("SIGKILL"));
     await this.#exited;

@@ -161,6 +161,8 @@ export async function footprintRows(options: SuiteOptions & { readonly cli: stri
     const rows: BenchRow[] = [];
     for (const [index, { what, gateway, boards }] of runs.entries()) {
       const figures = await boards.drain();
+      // Before the broker goes: a board says goodbye to it.
+      await boards.child.stop();
       await gateway.child.stop();
       const book = new ArrivalBook();
       await readLog(gateway.data, (record) => book.add(record));
