@@ -2,9 +2,11 @@
  * `tardi backup` and `tardi restore`: a gateway's data folder as one gzipped tar, whose own checksums tell a damaged file.
  * The folder's lock is held meanwhile, so a running gateway is refused instead of copied in the middle of a write.
  */
-import { existsSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 import { create, extract, list } from "tar";
 import { TardigradeError } from "../../protocols/error.ts";
 import { nodeDisk } from "../io/disk.ts";
@@ -78,6 +80,10 @@ async function countEntries(file: string): Promise<number> {
   let files = 0;
   let hasLog = false;
   try {
+    // tar stops at its own end mark, before the checksum of the whole stream; this reads to the very end.
+    await pipeline(createReadStream(file), createGunzip(), async (chunks) => {
+      for await (const _ of chunks);
+    });
     await list({
       file,
       strict: true,

@@ -40,6 +40,21 @@ describe("in an empty folder", () => {
       for (const name of names) console.log(Object.keys(await import("tardigrade/" + name)).length > 0);`);
     expect(ran).toMatchObject({ code: 0, stdout: "true\ntrue\ntrue\n" });
   });
+  test("an editor finds no false errors in firmware, and real ones", async () => {
+    const home = join(folder, "edited");
+    mkdirSync(home);
+    writeFileSync(
+      join(home, "tsconfig.json"),
+      '{ "extends": "tardigrade/firmware/tsconfig.json", "include": ["*.ts"] }',
+    );
+    const good =
+      'import { every, metric } from "tardigrade/firmware";\nconst level = metric("level", "%");\nfunction tick(): void { level.record(f64(u8(5))); }\nexport function setup(): void { every(1000, tick); }\n';
+    const check = () => run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", home]);
+    writeFileSync(join(home, "app.ts"), good);
+    expect(await check()).toMatchObject({ code: 0, stdout: "" });
+    writeFileSync(join(home, "app.ts"), good.replace("every(1000, tick)", 'every("often", tick)'));
+    expect((await check()).stdout).toMatch(/app\.ts\(4,\d+\): error TS2345/);
+  });
   test("a firmware import, built by the command", async () => {
     mkdirSync(join(folder, "hello"));
     writeFileSync(
