@@ -41,7 +41,10 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Gate
   if (options.forward !== undefined) lines.push("forward:", `  url: ${options.forward}`);
   writeFileSync(config, `${lines.join("\n")}\n`);
   const child = Child.node("gateway", [...nodeArgs, cli, "gateway", "run", "--config", config, "--announce"]);
-  const { httpPort } = await child.next("ready");
+  const { httpPort } = await child.next("ready").catch(async (error: unknown) => {
+    await child.stop();
+    throw error;
+  });
   const clock = systemClock();
   const applied = async (): Promise<number> => {
     const answer = await fetch(`http://127.0.0.1:${httpPort}/metrics`);

@@ -10,7 +10,6 @@
  * Broker, generator and subscriber are processes of their own, so that none takes another's event loop.
  */
 import { mkdirSync } from "node:fs";
-import { release } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { encodeMessage } from "../protocols/message.ts";
@@ -18,21 +17,13 @@ import { LIMITS } from "../protocols/table.ts";
 import { deviceTopic } from "../protocols/topic.ts";
 import { Child, ROOT } from "./child.ts";
 import { type GatewayProcess, SITE, startGateway } from "./gateway-process.ts";
+import { type IngestRound, ingestRows } from "./ingest-rows.ts";
 import type { LoadJob, LoadResult } from "./load-generator.ts";
 import { readLog } from "./log-content.ts";
-import {
-  interleave,
-  median,
-  type SuiteOptions,
-  sameChecksum,
-  scaled,
-  short,
-  spread,
-  versionOf,
-} from "./measure.ts";
+import { interleave, type SuiteOptions, scaled, short } from "./measure.ts";
 import { mosquittoBinary, mosquittoVersion, startMosquitto } from "./mosquitto.ts";
 import { rawSyncRate } from "./raw-sync.ts";
-import { type BenchRow, benchRow, type Peer } from "./rows.ts";
+import type { BenchRow } from "./rows.ts";
 
 export interface IngestSuiteOptions extends SuiteOptions {
   /** The tests leave out the peer that is no npm package. */
@@ -45,22 +36,9 @@ const DEVICES = 64;
 const MESSAGES_PER_DEVICE = 2500;
 const WINDOW = LIMITS.MESSAGE_WINDOW_MAX;
 const RAW_SYNCS = 300;
-const GOAL = 0.8;
-
-interface Round {
-  /** Messages a second by when each was counted. */
-  readonly acknowledged: number;
-  readonly received: number;
-  /** Processor microseconds of the side's own process, a message. */
-  readonly cpuUs: number;
-  /** Share of one core that the generator took. */
-  readonly generatorCpu: number;
-  readonly resent: number;
-  readonly checksum: number;
-}
 
 interface Side {
-  readonly run: (round: number) => Promise<Round>;
+  readonly run: (round: number) => Promise<IngestRound>;
   readonly stop: () => Promise<void>;
 }
 
@@ -82,34 +60,9 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
     return (await generator.next("result")) as unknown as LoadResult;
   };
   try {
-    const sides: Record<string, Side> = {};
-    const gatewayFolder = join(folder, "ours");
-    mkdirSync(gatewayFolder);
-    const gateway = await startGateway({
-      folder: gatewayFolder,
-      ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
-    });
-    children.push(gateway.child);
-    sides.ours = gatewaySide(gateway, load);
-    stops.push(sides.ours.stop);
-    for (const qos of [1, 0] as const) {
-      const child = Child.node("aedes", [join(ROOT, "bench/bare-broker.ts")]);
-      children.push(child);
-      stops.push(() => child.stop());
-      const { port } = await child.next("ready");
-      const side = await brokerSide({ child, port: Number(port), qos, load, messages });
-      sides[`aedes${qos}`] = side;
-      stops.push(side.stop);
-    }
-    if (binary !== undefined) {
-      const { child, port } = await startMosquitto(join(folder, "mosquitto"), binary);
-      children.push(child);
-      stops.push(() => child.stop());
-      sides.mosquitto = await brokerSide({ child, port, qos: 1, load, messages });
-      stops.push(sides.mosquitto.stop);
-    }
+    const { sides, gateway } = await openSides({ ...options, binary, load, messages, children, stops });
     const syncRates: number[] = [];
-    const results = await interleave<Round | undefined>(rounds, {
+    const results = await interleave<IngestRound | undefined>(rounds, {
       ...Object.fromEntries(
         Object.entries(sides).map(([name, side]) => [
           name,
@@ -133,13 +86,49 @@ export async function ingestSuite(options: IngestSuiteOptions): Promise<BenchRow
       [...results].map(([name, all]) => [name, all.filter((one) => one !== undefined)]),
     );
     const stored = await storedChecksums(gateway.data);
-    return rowsOf({ measured, stored, syncRates, job, binary });
+    const mosquitto = binary === undefined ? undefined : mosquittoVersion(binary);
+    return ingestRows({ measured, stored, syncRates, job, mosquitto });
   } catch (error) {
     const obituaries = children.map((child) => child.obituary).filter((text) => text !== undefined);
     throw new Error([...obituaries, (error as Error).message].join("\n"), { cause: error });
   } finally {
     await Promise.all(stops.map((stop) => stop().catch(() => undefined)));
   }
+}
+
+/** Starts every side's processes; notes them in `children` and how to stop them in `stops`. */
+async function openSides(
+  options: IngestSuiteOptions & {
+    readonly binary: string | undefined;
+    readonly load: Load;
+    readonly messages: number;
+    readonly children: Child[];
+    readonly stops: (() => Promise<void>)[];
+  },
+): Promise<{ readonly sides: Readonly<Record<string, Side>>; readonly gateway: GatewayProcess }> {
+  const { folder, binary, load, messages, children, stops, nodeArgs } = options;
+  const sides: Record<string, Side> = {};
+  const add = (name: string, child: Child, side: Side): void => {
+    children.push(child);
+    sides[name] = side;
+    stops.push(side.stop);
+  };
+  const own = join(folder, "ours");
+  mkdirSync(own);
+  const gateway = await startGateway({ folder: own, ...(nodeArgs === undefined ? {} : { nodeArgs }) });
+  add("ours", gateway.child, gatewaySide(gateway, load));
+  for (const qos of [1, 0] as const) {
+    const child = Child.node("aedes", [join(ROOT, "bench/bare-broker.ts")]);
+    stops.push(() => child.stop());
+    const { port } = await child.next("ready");
+    add(`aedes${qos}`, child, await brokerSide({ child, port: Number(port), qos, load, messages }));
+  }
+  if (binary !== undefined) {
+    const { child, port } = await startMosquitto(join(folder, "mosquitto"), binary);
+    stops.push(() => child.stop());
+    add("mosquitto", child, await brokerSide({ child, port, qos: 1, load, messages }));
+  }
+  return { sides, gateway };
 }
 
 type Load = (more: Pick<LoadJob, "port" | "counting" | "boot">) => Promise<LoadResult>;
@@ -152,7 +141,12 @@ function gatewaySide(gateway: GatewayProcess, load: Load): Side {
       const result = await load({ port: gateway.port, counting: "durable", boot: round + 1 });
       total += result.messages;
       const settledWallMs = await gateway.settled(total);
-      return roundOf(result, settledWallMs, gateway.child.usage().cpuS - before, result.checksum);
+      return roundOf(result, {
+        receivedWallMs: settledWallMs,
+        cpuS: gateway.child.usage().cpuS - before,
+        checksum: result.checksum,
+        subscriberCpuMs: 0,
+      });
     },
     stop: () => gateway.child.stop(),
   };
@@ -179,24 +173,41 @@ async function brokerSide(options: {
       subscriber.send({ expect: messages });
       await subscriber.next("armed");
       const before = child.usage().cpuS;
-      const loading = load({ port, counting: "puback", boot: round + 1 });
-      const received = await subscriber.next("received");
-      const result = await loading;
-      return roundOf(result, Number(received.wallMs), child.usage().cpuS - before, Number(received.checksum));
+      const [result, received] = await Promise.all([
+        load({ port, counting: "puback", boot: round + 1 }),
+        subscriber.next("received"),
+      ]);
+      return roundOf(result, {
+        receivedWallMs: Number(received.wallMs),
+        cpuS: child.usage().cpuS - before,
+        checksum: Number(received.checksum),
+        subscriberCpuMs: Number(received.cpuMs),
+      });
     },
     stop: () => subscriber.stop(),
   };
 }
 
-function roundOf(result: LoadResult, receivedWallMs: number, cpuS: number, checksum: number): Round {
+function roundOf(
+  result: LoadResult,
+  side: {
+    readonly receivedWallMs: number;
+    readonly cpuS: number;
+    readonly checksum: number;
+    readonly subscriberCpuMs: number;
+  },
+): IngestRound {
   const { messages, elapsedMs, startedWallMs, cpuMs, resent } = result;
+  const receivedMs = side.receivedWallMs - startedWallMs;
   return {
     acknowledged: (messages / elapsedMs) * 1000,
-    received: (messages / (receivedWallMs - startedWallMs)) * 1000,
-    cpuUs: (cpuS * 1e6) / messages,
+    received: (messages / receivedMs) * 1000,
+    cpuUs: (side.cpuS * 1e6) / messages,
+    sideCpu: (side.cpuS * 1000) / Math.max(elapsedMs, receivedMs),
     generatorCpu: cpuMs / elapsedMs,
+    subscriberCpu: side.subscriberCpuMs / receivedMs,
     resent,
-    checksum,
+    checksum: side.checksum,
   };
 }
 
@@ -209,107 +220,4 @@ async function storedChecksums(data: string): Promise<ReadonlyMap<number, number
     sums.set(boot, ((sums.get(boot) ?? 0) + crc32(encodeMessage(body.message))) >>> 0);
   });
   return sums;
-}
-
-interface Results {
-  readonly measured: ReadonlyMap<string, readonly Round[]>;
-  readonly stored: ReadonlyMap<number, number>;
-  readonly syncRates: readonly number[];
-  readonly job: { readonly devices: number; readonly messagesPerDevice: number; readonly window: number };
-  readonly binary: string | undefined;
-}
-
-function rowsOf(results: Results): BenchRow[] {
-  const { measured, stored, syncRates, job, binary } = results;
-  const of = (name: string, figure: (round: Round) => number): readonly number[] =>
-    (measured.get(name) ?? []).map(figure);
-  const checksum = checkRounds(measured, stored);
-  const acknowledged = of("ours", (round) => round.acknowledged);
-  const ours = median(acknowledged);
-  const syncRate = median(syncRates);
-  const setting = `${job.devices} clients, ${job.window} in flight each, ${job.messagesPerDevice} readings a client and round; rounds ours ${spread(acknowledged)}`;
-  const brokers: [side: string, Omit<Peer, "value">, what: string][] = [
-    ["aedes1", { name: "aedes", version: versionOf("aedes") }, "subscriber QoS 1"],
-    ["aedes0", { name: "aedes", version: versionOf("aedes") }, "subscriber QoS 0"],
-  ];
-  if (binary !== undefined) {
-    brokers.push(["mosquitto", { name: "mosquitto", version: mosquittoVersion(binary) }, "subscriber QoS 1"]);
-  }
-  const rows: BenchRow[] = [];
-  for (const [side, peer, what] of brokers) {
-    // The goal is set for the bare embedded broker that promises its subscriber as much as we do: at least once.
-    const goal = side === "aedes1" ? { goal: GOAL } : {};
-    for (const [when, figure] of [
-      ["received by its subscriber", (round: Round) => round.received],
-      ["PUBACK", (round: Round) => round.acknowledged],
-    ] as const) {
-      const values = of(side, figure);
-      rows.push(
-        benchRow({
-          claim: `ingest to durable ack / ${side === "mosquitto" ? "mosquitto" : "bare aedes"}, ${what}, ${when}`,
-          unit: "msg/s",
-          better: "more",
-          ours,
-          peer: { ...peer, value: median(values) },
-          ...goal,
-          checksum,
-          note: `${setting}; peer counted at ${when}, ${spread(values)}; generator ${share(of(side, (round) => round.generatorCpu))} of a core for the peer, ${share(of("ours", (round) => round.generatorCpu))} for ours`,
-        }),
-      );
-    }
-  }
-  const aedes = { name: "aedes", version: versionOf("aedes") };
-  const resent = of("ours", (round) => round.resent).reduce((sum, count) => sum + count, 0);
-  rows.push(
-    benchRow({
-      claim: "ingest to state and history applied / bare aedes, subscriber QoS 1, received",
-      unit: "msg/s",
-      better: "more",
-      ours: median(of("ours", (round) => round.received)),
-      peer: { ...aedes, value: median(of("aedes1", (round) => round.received)) },
-      checksum,
-      note: `until every reading is in state and history too; ${resent} sent again because a queue was full`,
-    }),
-    benchRow({
-      claim: "processor time a message, all of the gateway's work / bare aedes, subscriber QoS 1",
-      unit: "us",
-      better: "less",
-      ours: median(of("ours", (round) => round.cpuUs)),
-      peer: { ...aedes, value: median(of("aedes1", (round) => round.cpuUs)) },
-      checksum,
-      note: "user and system time of the side's process, all its threads",
-    }),
-    benchRow({
-      claim: "durable readings / raw fdatasync of the same disk, one at a time",
-      unit: "1/s",
-      better: "more",
-      ours,
-      peer: { name: "fdatasync", version: release(), value: syncRate },
-      checksum,
-      note: `4 KiB written in place and synced, rounds ${spread(syncRates)}; group commit puts many readings in one sync`,
-    }),
-  );
-  return rows;
-}
-
-function share(values: readonly number[]): string {
-  return `${Math.round(median(values) * 100)} %`;
-}
-
-/** All sides of a round, and what the log holds of it, must be the same bytes. */
-function checkRounds(
-  measured: ReadonlyMap<string, readonly Round[]>,
-  stored: ReadonlyMap<number, number>,
-): string {
-  const count = measured.get("ours")?.length ?? 0;
-  let last = "";
-  for (let round = 0; round < count; round += 1) {
-    const checksums: Record<string, number> = { "in the log": stored.get(round + 2) ?? 0 };
-    for (const [name, rounds] of measured) {
-      const one = rounds[round];
-      if (one !== undefined) checksums[name] = one.checksum;
-    }
-    last = sameChecksum(checksums);
-  }
-  return last;
 }

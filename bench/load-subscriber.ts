@@ -17,6 +17,7 @@ let acknowledgements: Buffer[] = [];
 let expected = Number.POSITIVE_INFINITY;
 let received = 0;
 let checksum = 0;
+let cpu = process.cpuUsage();
 
 function say(line: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -38,7 +39,9 @@ parser.on("packet", (packet) => {
   if (payload[2] !== KINDS.telemetry) return;
   received += 1;
   checksum = (checksum + crc32(payload)) >>> 0;
-  if (received === expected) say({ type: "received", wallMs: clock.wallMs(), checksum });
+  if (received < expected) return;
+  const { user, system } = process.cpuUsage(cpu);
+  say({ type: "received", wallMs: clock.wallMs(), checksum, cpuMs: (user + system) / 1000 });
 });
 socket.on("data", (bytes) => {
   parser.parse(bytes);
@@ -70,5 +73,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   expected = (JSON.parse(line) as { readonly expect: number }).expect;
   received = 0;
   checksum = 0;
+  cpu = process.cpuUsage();
   say({ type: "armed" });
 }
