@@ -94,7 +94,11 @@ export class MqttLink implements BoardLink {
     if (client === undefined) return;
     if (client.connected) {
       const topic = deviceTopic(this.#options.site, this.#options.device, "availability");
-      await client.publishAsync(topic, "offline", { qos: 1, retain: true }).catch(() => undefined);
+      // A broker that goes away meanwhile never answers; its will says offline then.
+      await new Promise<void>((resolve) => {
+        client.once("close", () => resolve());
+        client.publish(topic, "offline", { qos: 1, retain: true }, () => resolve());
+      });
     }
     await client.endAsync(true);
     this.#board?.setLink(false);
