@@ -15,6 +15,8 @@ export function publishPolicy(site: string): PublishPolicy {
   const prefix = `${root}${site}/`;
   const request = `${prefix}${BRIDGE}/request/`;
   return (clientId, topic) => {
+    // A broker believes its own topics: what is published there can end other clients' connections (MQTT 3.1.1, 4.7.2).
+    if (topic.startsWith("$")) return "TOPIC_INVALID";
     if (!topic.startsWith(prefix)) return topic.startsWith(root) ? "TOPIC_INVALID" : "route";
     const slash = topic.indexOf("/", prefix.length);
     const device = topic.slice(prefix.length, slash < 0 ? undefined : slash);
