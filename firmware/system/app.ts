@@ -45,6 +45,8 @@ export function appEnter(at: u64, setup: bool): void {
   now = at;
   inSetup = setup;
   if (!setup) return;
+  // What an app recorded before it trapped was taken with status 0, so it is sent.
+  batchClose();
   telemetryClear();
   timersClear();
   shadowClear();

@@ -286,6 +286,17 @@ describe("traps", () => {
     expect(rig.of("telemetry").length).toBeGreaterThan(0);
     expect(rig.board.figures().boot).toBe(1);
   });
+
+  test("the readings that a trapping app had in its batch are sent all the same", async () => {
+    const rig = await boardRig("test/fixtures/apps/trap-batch/app.ts");
+    rig.board.powerOn();
+    rig.board.setLink(true);
+    await rig.clock.advance(3_600);
+    const stored = rig.of("telemetry").reduce((sum, message) => sum + message.readings.length, 0);
+    const { readingsProduced, readingsDropped, readingsBatched } = rig.board.figures();
+    expect(readingsProduced).toBeGreaterThanOrEqual(12);
+    expect(stored + readingsDropped + readingsBatched).toBe(readingsProduced);
+  });
 });
 
 test("the same seed, inputs and deadlines give the same bytes", async () => {
