@@ -114,7 +114,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     },
   });
   await aedes.listen();
-  boundQueues(aedes.persistence as OutgoingQueues, {
+  boundQueues((aedes as unknown as { persistence: OutgoingQueues }).persistence, {
     messagesMax: limits.sessionMessagesMax,
     onDropped: () => meter.count("tardigrade_broker_dropped_total"),
   });
