@@ -18,6 +18,7 @@ import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 
 import { TardigradeError } from "../../protocols/error.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
 import { topicMatcher } from "./mqtt-match.ts";
+import { boundQueues, type OutgoingQueues } from "./mqtt-queue-bound.ts";
 import type { Broker, Delivery, Dispose, Logger, Meter, Refusal } from "./seams.ts";
 
 export interface EmbeddedBrokerOptions {
@@ -42,6 +43,8 @@ export interface EmbeddedBrokerLimits {
   readonly packetBytesMax: number;
   /** Queued for one client before QoS 0 publishes to it are dropped and counted. */
   readonly clientQueueBytesMax: number;
+  /** Kept for one persistent session until its client acknowledges; further ones are dropped for it and counted. */
+  readonly sessionMessagesMax: number;
   /** A client that does not read for so long is disconnected. */
   readonly drainTimeoutMs: number;
   readonly topicLevelsMax: number;
@@ -51,6 +54,7 @@ const DEFAULT_LIMITS: EmbeddedBrokerLimits = {
   clientsMax: 5000,
   packetBytesMax: 65_536,
   clientQueueBytesMax: 1024 * 1024,
+  sessionMessagesMax: 1000,
   drainTimeoutMs: 30_000,
   topicLevelsMax: 16,
 };
@@ -110,6 +114,10 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     },
   });
   await aedes.listen();
+  boundQueues((aedes as unknown as { persistence: OutgoingQueues }).persistence, {
+    messagesMax: limits.sessionMessagesMax,
+    onDropped: () => meter.count("tardigrade_broker_dropped_total"),
+  });
 
   const route = aedes.publish.bind(aedes) as unknown as PublishMethod;
   const intercepted: PublishMethod = (packet, client, done) => {
