@@ -187,6 +187,11 @@ export function outboxPush(ptr: usize, length: u32, readings: u32): i32 {
     dropped += 1;
     place = placeFor(bytes);
   }
+  // The dropped records' bytes are written over next: the header that no longer names them must be the valid one by then.
+  if (dropped > 0) {
+    commit();
+    begin();
+  }
   const head = field(12);
   if (field(20) == 0) {
     setField(16, 0);

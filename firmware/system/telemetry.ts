@@ -59,7 +59,7 @@ export function readingsBatched(): u32 {
   return batchCount;
 }
 
-/** Index of a new metric, or of the one of that name. */
+/** Index of a new metric, or the negative of a code. */
 export function metricAdd(name: usize, nameLength: i32, unit: usize, unitLength: i32): i32 {
   if (nameLength < 1 || nameLength > METRIC_NAME_BYTES_MAX || unitLength < 0 || unitLength > UNIT_BYTES_MAX)
     return -ARGUMENT;
