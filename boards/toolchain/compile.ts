@@ -32,12 +32,11 @@ const DEVICE_FLAGS = [
   ["--shrinkLevel", "2"],
   ["--converge"],
   ["--noAssert"],
+  ["--lowMemoryLimit", "65536"],
   ["--initialMemory", "1"],
   ["--maximumMemory", "1"],
   ["--use", "abort="],
-  ["--disable", "bulk-memory"],
   ["--disable", "nontrapping-f2i"],
-  ["--disable", "sign-extension"],
 ].flat();
 
 const PACKAGE = "tardigrade";
