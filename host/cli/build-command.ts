@@ -39,7 +39,7 @@ function describe(built: BuiltApp, out: string | undefined): unknown {
 export async function writeImage(folder: string, built: BuiltApp): Promise<void> {
   await mkdir(folder, { recursive: true });
   const { name, version } = built.manifest;
-  await writeFile(join(folder, "system.wasm"), await buildSystem());
+  await writeFile(join(folder, "system.wasm"), (await buildSystem()).wasm);
   await writeFile(join(folder, "app.wasm"), built.wasm);
   await writeFile(
     join(folder, "image.json"),

@@ -264,13 +264,13 @@ function importsOf(header: string, module: string): string {
 }
 
 function structOf(header: string): string {
-  const fields = [...header.matchAll(/^ {2}(\w+ w2c_g\d+);$/gm)].map((match) => `  ${match[1]};`);
+  const fields = [...header.matchAll(/^ {2}([uf](?:32|64) w2c_\w+);$/gm)].map((match) => `  ${match[1]};`);
   return fields.length === 0 ? "" : `static struct {\n${fields.join("\n")}\n} module;`;
 }
 
 /** Memory and globals as they are before `start`. */
 function instantiateText({ module, facts, clearedBytes, header }: TranslateOptions): string {
-  const globals = [...header.matchAll(/^ {2}\w+ (w2c_g\d+);$/gm)].map((match) => match[1] as string);
+  const globals = [...header.matchAll(/^ {2}[uf](?:32|64) (w2c_\w+);$/gm)].map((match) => match[1] as string);
   if (globals.length !== facts.globals.length) throw broken("a global");
   const set = globals.flatMap((name, index) => {
     const value = facts.globals[index] as string;
