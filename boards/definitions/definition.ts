@@ -83,7 +83,8 @@ export function parseDefinition(value: unknown, file: string): BoardDefinition {
   const wrong = (what: string) => new TardigradeError("BUILD_BOARD", `boards/definitions/${file}: ${what}.`);
   const object = (of: Json, key: string): Json => {
     const found = of[key];
-    if (typeof found !== "object" || found === null || Array.isArray(found)) throw wrong(`"${key}" is no object`);
+    if (typeof found !== "object" || found === null || Array.isArray(found))
+      throw wrong(`"${key}" is no object`);
     return found as Json;
   };
   const number = (of: Json, key: string): number => {
@@ -159,7 +160,8 @@ export function parseDefinition(value: unknown, file: string): BoardDefinition {
   if (overlap([definition.ram.base, definition.ram.app], definition.ram.bytes))
     throw wrong("RAM areas overlap, or leave the RAM");
   if (journal.bytes < 2 * SECTOR) throw wrong("a journal takes two sectors at least");
-  if (definition.stackReserveBytes >= definition.stackBytes) throw wrong("nothing of the stack is left to the app");
+  if (definition.stackReserveBytes >= definition.stackBytes)
+    throw wrong("nothing of the stack is left to the app");
   return definition;
 }
 

@@ -37,7 +37,9 @@ export async function arenaBytesOf(
       { cause },
     );
   }
-  const heapBase = Number(/\(global \$~lib\/memory\/__heap_base i32 \(i32\.const (\d+)\)\)/.exec(listing)?.[1] ?? 0);
+  const heapBase = Number(
+    /\(global \$~lib\/memory\/__heap_base i32 \(i32\.const (\d+)\)\)/.exec(listing)?.[1] ?? 0,
+  );
   const end = Math.max(heapBase, app.heap_end?.value ?? 0);
   return Math.ceil(end / ALIGN) * ALIGN;
 }

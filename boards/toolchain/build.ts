@@ -1,11 +1,11 @@
 /** An app's source to the image of a board, with everything a person wants to know about it. */
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { boardNamed, type BoardName } from "../definitions/definition.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Capability } from "../../protocols/table.ts";
-import { compile, packageRoot } from "./compile.ts";
+import { type BoardName, boardNamed } from "../definitions/definition.ts";
 import { arenaBytesOf } from "./arena.ts";
+import { compile, packageRoot } from "./compile.ts";
 import { type Explained, explain, formatExplained, outsideAdvice } from "./explain.ts";
 import { capabilityBits, type Manifest, readManifest } from "./manifest.ts";
 import { allocationPath } from "./reach.ts";

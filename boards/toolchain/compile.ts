@@ -148,7 +148,9 @@ export async function compile(options: {
   );
   const wasm = outputs.get("out.wasm");
   const listing = outputs.get("out.wat");
-  const names = [...`${listing ?? ""}`.matchAll(/^ \((?:import .*)?\(?func \$([^ )]+)/gm)].map((m) => m[1] as string);
+  const names = [...`${listing ?? ""}`.matchAll(/^ \((?:import .*)?\(?func \$([^\s)]+)/gm)].map(
+    (m) => m[1] as string,
+  );
   if (result.error && !diagnostics.some((diagnostic) => diagnostic.isError)) {
     diagnostics.push({
       file: options.entry,
@@ -160,7 +162,12 @@ export async function compile(options: {
       excerpt: "",
     });
   }
-  return { wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0), text, names, diagnostics };
+  return {
+    wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0),
+    text,
+    names,
+    diagnostics,
+  };
 }
 
 function translate(diagnostic: AscDiagnostic, source: string): Diagnostic {

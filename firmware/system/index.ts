@@ -109,11 +109,12 @@ export function boot(): void {
   bootStart();
   const panic = hal_panic();
   if (panic != 0) errorAdd(BOARD_PANIC, SEVERITY_FATAL, COMPONENT_SYSTEM, 6, <i64>panic, 1, hal_now_us());
-  startApp();
+  // Set-up counts as the moment of boot: deadlines are whole periods since then, the same on every board.
+  startApp(0);
 }
 
-function startApp(): void {
-  appEnter(hal_now_us(), true);
+function startApp(at: u64): void {
+  appEnter(at, true);
   const status = hal_app_setup();
   appLeave();
   if (status < 0) trapped();
@@ -127,7 +128,7 @@ function trapped(): void {
 function afterCallback(status: i32): void {
   if (status != -APP_TRAP) return;
   trapped();
-  startApp();
+  startApp(hal_now_us());
   sessionHelloRequested();
 }
 

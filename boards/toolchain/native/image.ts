@@ -2,19 +2,17 @@
  * Base and app of a board that runs native code: wasm to C to two images in flash, linked apart so that an app can be replaced
  * without the base. Same input, same bytes.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "../../../protocols/crc.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
 import type { NativeDefinition } from "../../definitions/definition.ts";
 import { type BuiltApp, type BuiltSystem, buildSystem } from "../build.ts";
-import { packageRoot } from "../compile.ts";
 import { cached, digestOf } from "./cache.ts";
+import { abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
 import { type SymbolSize, sizesOf } from "./stats.ts";
-import { armTools, type CrossTools, run, wasm2c } from "./tools.ts";
-import { type Translated, translate } from "./translate.ts";
-import { wasmFacts } from "./wasm-facts.ts";
+import { armTools, type CrossTools, run } from "./tools.ts";
+import { translate } from "./translate.ts";
 
 export interface NativeImage {
   /** Where it lies in flash, as an offset. */
@@ -62,45 +60,15 @@ export async function buildNative(board: NativeDefinition, app: BuiltApp): Promi
   return { base, app: await buildAppImage(board, tools, app) };
 }
 
-function portFolder(): string {
-  return join(packageRoot(), "firmware/port");
-}
-
-/** Every source that an image is made of, for its digest. */
-function sources(folders: readonly string[]): readonly (string | Uint8Array)[] {
-  return folders.flatMap((folder) =>
-    readdirSync(join(portFolder(), folder))
-      .sort()
-      .flatMap((name) => [name, readFileSync(join(portFolder(), folder, name))]),
-  );
-}
-
-function abiEntries(): readonly string[] {
-  const text = readFileSync(join(portFolder(), "common/abi.def"), "utf8");
-  return [...text.matchAll(/^ENTRY\((\w+), \w+\)$/gm)].map((match) => match[1] as string);
-}
-
 /** Bytes of the vectors before the jump table, and of one entry of it; vectors.S draws both. */
 const TABLE_AT = 0x100 + 48 * 4;
 const ENTRY_BYTES = 12;
 
-async function translated(
-  folder: string,
-  wasm: Uint8Array<ArrayBuffer>,
-  options: Omit<Parameters<typeof translate>[0], "c" | "header" | "facts">,
-): Promise<Translated> {
-  const { module } = options;
-  await writeFile(join(folder, `${module}.wasm`), wasm);
-  await wasm2c(`${module}.wasm`, module, folder);
-  const c = await readFile(join(folder, `${module}.c`), "utf8");
-  const header = await readFile(join(folder, `${module}.h`), "utf8");
-  const result = translate({ ...options, c, header, facts: await wasmFacts(wasm) });
-  await writeFile(join(folder, `${module}.c`), result.c);
-  await writeFile(join(folder, `${module}.h`), result.exportsHeader);
-  return result;
-}
-
-async function buildBase(board: NativeDefinition, tools: CrossTools, system: BuiltSystem): Promise<NativeImage> {
+async function buildBase(
+  board: NativeDefinition,
+  tools: CrossTools,
+  system: BuiltSystem,
+): Promise<NativeImage> {
   const retainedBase = await retainedBaseOf(system.wasm, board.retainedBytes);
   const { flash, ram } = board;
   const slot = flash.slots[0];
@@ -152,7 +120,11 @@ async function buildBase(board: NativeDefinition, tools: CrossTools, system: Bui
     ];
     await link(tools, folder, inputs, join(port, board.port, "base.ld"), defines, symbols);
     const image = await readFile(join(folder, "image.bin"));
-    new DataView(image.buffer, image.byteOffset).setUint32(BOOT2_BYTES, boot2Crc(image.subarray(0, BOOT2_BYTES)), true);
+    new DataView(image.buffer, image.byteOffset).setUint32(
+      BOOT2_BYTES,
+      boot2Crc(image.subarray(0, BOOT2_BYTES)),
+      true,
+    );
     await writeFile(join(folder, "image.bin"), image);
   })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
   const sizes = sizesOf(new TextDecoder().decode(nm), "system", system.names, board.ram.address);
@@ -160,12 +132,16 @@ async function buildBase(board: NativeDefinition, tools: CrossTools, system: Bui
     offset: flash.base.offset,
     bytes: bin,
     flashBytes: bin.length,
-    ramBytes: ramBytes(nm, symbols.RAM_ADDRESS, "stack_top"),
+    ramBytes: ramBytes(nm, symbols.RAM_ADDRESS, "ram_end"),
     sizes,
   };
 }
 
-async function buildAppImage(board: NativeDefinition, tools: CrossTools, app: BuiltApp): Promise<NativeImage> {
+async function buildAppImage(
+  board: NativeDefinition,
+  tools: CrossTools,
+  app: BuiltApp,
+): Promise<NativeImage> {
   const { flash, ram } = board;
   const slot = flash.slots[0] as NativeDefinition["flash"]["slots"][number];
   const entries = abiEntries();
@@ -181,7 +157,7 @@ async function buildAppImage(board: NativeDefinition, tools: CrossTools, app: Bu
     SLOT_BYTES: slot.bytes,
     RAM_ADDRESS: ram.address + ram.app.offset,
     RAM_BYTES: ram.app.bytes,
-    app_stack_limit: 0,
+    app_stack_limit: ram.address + ram.base.offset + board.stackReserveBytes,
   };
   const key = digestOf([
     "app",
@@ -200,7 +176,7 @@ async function buildAppImage(board: NativeDefinition, tools: CrossTools, app: Bu
       checked: true,
     });
     const table = flash.address + flash.base.offset + TABLE_AT;
-    const lines = entries.flatMap((name, index) => [
+    const lines = entries.flatMap(({ name }, index) => [
       `.global ${name}`,
       `.type ${name}, %function`,
       `.thumb_set ${name}, 0x${(table + index * ENTRY_BYTES).toString(16)} + 1`,
@@ -226,7 +202,8 @@ async function buildAppImage(board: NativeDefinition, tools: CrossTools, app: Bu
 }
 
 function tooLarge(error: unknown, app: BuiltApp, slotBytes: number): unknown {
-  const region = error instanceof TardigradeError ? /region `(\w+)' overflowed by (\d+) bytes/.exec(error.message) : null;
+  const region =
+    error instanceof TardigradeError ? /region `(\w+)' overflowed by (\d+) bytes/.exec(error.message) : null;
   if (region === null) return error;
   const what =
     region[1] === "slot"
@@ -265,24 +242,15 @@ async function link(
   );
   await run(`${prefix}objcopy`, ["-O", "binary", "image.elf", "image.bin"], folder);
   const { stdout } = await run(`${prefix}nm`, ["-S", "--size-sort", "-n", "image.elf"], folder);
-  await writeFile(join(folder, "nm.txt"), (await run(`${prefix}nm`, ["-S", "-n", "image.elf"], folder)).stdout || stdout);
+  await writeFile(
+    join(folder, "nm.txt"),
+    (await run(`${prefix}nm`, ["-S", "-n", "image.elf"], folder)).stdout || stdout,
+  );
 }
 
 function ramBytes(nm: Uint8Array, start: number, end: string): number {
   const line = new RegExp(`^([0-9a-f]+) .*\\b${end}$`, "m").exec(new TextDecoder().decode(nm));
   return line === null ? 0 : Number.parseInt(line[1] as string, 16) - start;
-}
-
-/** The system says where its retained region begins. */
-async function retainedBaseOf(wasm: Uint8Array<ArrayBuffer>, retainedBytes: number): Promise<number> {
-  const module = await WebAssembly.compile(wasm);
-  const hal: Record<string, () => number | bigint> = {};
-  for (const { name } of WebAssembly.Module.imports(module)) hal[name] = () => 0;
-  hal.hal_retained_bytes = () => retainedBytes;
-  const instance = await WebAssembly.instantiate(module, { hal });
-  const system = instance.exports as unknown as { start(): void; retained_base(): number };
-  system.start();
-  return system.retained_base();
 }
 
 /** CRC-32 as the boot ROM wants it behind the second stage: 0x04c11db7, not reflected, no final inversion. */

@@ -18,7 +18,11 @@ export function sizesOf(
   for (const [, address, size, name] of nm.matchAll(/^([0-9a-f]{8}) ([0-9a-f]{8}) \w (\S+)$/gm)) {
     const bytes = Number.parseInt(size as string, 16);
     const at = Number.parseInt(address as string, 16);
-    sizes.push({ name: ownName(name as string, module, names), place: at >= ramAddress ? "ram" : "flash", bytes });
+    sizes.push({
+      name: ownName(name as string, module, names),
+      place: at >= ramAddress ? "ram" : "flash",
+      bytes,
+    });
   }
   return sizes.sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
 }

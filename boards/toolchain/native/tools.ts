@@ -74,7 +74,7 @@ export function run(command: string, args: readonly string[], cwd: string): Prom
       else
         reject(
           new TardigradeError("BUILD_FAILED", `${command} failed:\n${stderr.trim().slice(0, 4000)}`, {
-            context: { component: "toolchain", exitCode: code },
+            context: { component: "toolchain", exitCode: code ?? -1 },
           }),
         );
     });

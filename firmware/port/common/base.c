@@ -93,7 +93,7 @@ const char* app_image_problem(const struct app_image* at, uint32_t bytes_max, ui
   if (at->magic != IMAGE_MAGIC) return "no image";
   if (at->abi != IMAGE_ABI || at->abi_entries > abi_entries) return "built for another base";
   if (at->length < sizeof *at || at->length > bytes_max) return "length";
-  if (at->address != (uint32_t)(uintptr_t)at) return "built for another slot";
+  if (at->address != (uintptr_t)at) return "built for another slot";
   if (at->ram_start < from || at->ram_end > to || at->ram_start > at->ram_end) return "RAM";
   const uint8_t* checked = (const uint8_t*)&at->abi_entries;
   uint32_t bytes = at->length - (uint32_t)(checked - (const uint8_t*)at);

@@ -19,7 +19,7 @@ struct app_image {
   /** Entries of abi.def that the image was linked against: an older base has fewer. */
   uint32_t abi_entries;
   /** Where the image expects to lie. */
-  uint32_t address;
+  uintptr_t address;
   uint8_t* arena;
   uint32_t arena_bytes;
   /** RAM that the image uses, to be inside the base's region for apps. */

@@ -57,7 +57,6 @@ int32_t port_pin_mode(uint32_t pin, uint32_t mode);
 int32_t port_pin_write(uint32_t pin, uint32_t value);
 int32_t port_pin_read(uint32_t pin);
 int32_t port_adc_read(uint32_t channel);
-void port_pins_reset(void);
 
 /** A line for whoever has a console on the board: panics and refused images. Never blocks, may drop. */
 void port_console(const char* line);

@@ -65,8 +65,3 @@ int32_t port_adc_read(uint32_t channel) {
   uint32_t raw = REGISTER(ADC_RESULT) & 0xfffu;
   return (int32_t)(raw << 4 | raw >> 8);
 }
-
-void port_pins_reset(void) {
-  for (uint32_t pin = 0; pin < PINS; pin += 1)
-    if (is_pin(pin)) port_pin_mode(pin, OFF);
-}

@@ -29,6 +29,9 @@ typedef float f32;
 typedef double f64;
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#ifdef STACK_LIMIT
+extern uintptr_t app_stack_floor;
+#endif
 #define OUT_OF_LINE __attribute__((noinline, unused))
 #define MAYBE_UNUSED __attribute__((unused))
 
@@ -179,11 +182,14 @@ struct table_entry {
 
 #if MODULE_CHECKED
 /* A module that recurses must not reach what lies below the stack: translated functions that can be on a cycle of calls ask. */
+#ifndef STACK_LIMIT
 extern u8 app_stack_limit[];
+#define STACK_LIMIT ((uintptr_t)app_stack_limit)
+#endif
 #define STACK_CHECK                                          \
   do {                                                       \
     register uintptr_t sp __asm__(STACK_REGISTER);           \
-    if (UNLIKELY(sp < (uintptr_t)app_stack_limit)) TRAP(STACK); \
+    if (UNLIKELY(sp < STACK_LIMIT)) TRAP(STACK); \
   } while (0)
 #endif
 
