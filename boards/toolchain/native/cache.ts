@@ -4,12 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** Entries kept; the ones longest unused go first. */
 const ENTRIES_MAX = 64;
+/** Its time of change says when the entry was last used. */
+const USED = "used";
 
 export function cacheFolder(): string {
   const { TARDIGRADE_CACHE, XDG_CACHE_HOME } = process.env;
@@ -31,8 +33,8 @@ export async function cached(
   const root = cacheFolder();
   const entry = join(root, key);
   if (!existsSync(entry)) {
-    const work = join(root, `${key}.${process.pid}.${Math.random().toString(36).slice(2)}`);
-    await mkdir(work, { recursive: true });
+    await mkdir(root, { recursive: true });
+    const work = await mkdtemp(join(root, `${key}.`));
     try {
       await make(work);
       await rename(work, entry).catch(async (error: NodeJS.ErrnoException) => {
@@ -43,8 +45,7 @@ export async function cached(
     }
     await prune(root);
   }
-  const now = new Date();
-  await utimes(entry, now, now).catch(() => {});
+  await writeFile(join(entry, USED), "");
   return Promise.all(names.map(async (name) => Uint8Array.from(await readFile(join(entry, name)))));
 }
 
@@ -54,7 +55,7 @@ async function prune(root: string): Promise<void> {
   const aged = await Promise.all(
     names.map(async (name) => ({
       name,
-      usedMs: await stat(join(root, name)).then(
+      usedMs: await stat(join(root, name, USED)).then(
         ({ mtimeMs }) => mtimeMs,
         () => 0,
       ),

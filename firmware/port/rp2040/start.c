@@ -23,7 +23,6 @@ static void unreset(uint32_t bits) {
 
 /** 12 MHz crystal; 12 * 125 / 6 / 2 = 125 MHz system clock, which the UARTs take too; the ADC takes the crystal. */
 static void start_clocks(void) {
-  REGISTER(XOSC_CTRL) = 0xaa0;
   REGISTER(XOSC_STARTUP) = 47; /* 1 ms, in units of 256 cycles */
   REGISTER(XOSC_CTRL) = 0xfabaa0;
   wait_for(XOSC_STATUS, 1u << 31);
