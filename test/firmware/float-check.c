@@ -9,6 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <math.h>
+
+#define trunc our_trunc
+#define floor our_floor
+#define ceil our_ceil
+#define rint our_rint
+#define sqrt our_sqrt
+#define truncf our_truncf
+#define floorf our_floorf
+#define ceilf our_ceilf
+#define rintf our_rintf
+#define sqrtf our_sqrtf
+#include "float-round.c"
+#undef trunc
+#undef floor
+#undef ceil
+#undef rint
+#undef sqrt
+#undef truncf
+#undef floorf
+#undef ceilf
+#undef rintf
+#undef sqrtf
+#include "float-pack.c"
 #include "float32.c"
 #define unpack unpack64
 #define unpack_normal unpack_normal64
@@ -60,6 +84,11 @@ static void pair64(uint64_t a, uint64_t b) {
   if (x > -1 && x < 0x1p64) same("d2ulz", a, 0, __aeabi_d2ulz(a), (uint64_t)x);
   if (x > -0x1p31 - 1 && x < 0x1p31) same("d2iz", a, 0, (uint32_t)__aeabi_d2iz(a), (uint32_t)(int32_t)x);
   if (x > -1 && x < 0x1p32) same("d2uiz", a, 0, __aeabi_d2uiz(a), (uint32_t)x);
+  same("trunc", a, 0, db(our_trunc(x)), db(trunc(x)));
+  same("floor", a, 0, db(our_floor(x)), db(floor(x)));
+  same("ceil", a, 0, db(our_ceil(x)), db(ceil(x)));
+  same("rint", a, 0, db(our_rint(x)), db(rint(x)));
+  same("sqrt", a, 0, db(our_sqrt(x)), db(sqrt(x)));
   same("ul2d", a, 0, __aeabi_ul2d(a), db((double)a));
   same("l2d", a, 0, __aeabi_l2d((int64_t)a), db((double)(int64_t)a));
   same("ul2f", a, 0, __aeabi_ul2f(a), fb((float)a));
@@ -93,6 +122,11 @@ static void pair32(uint32_t a, uint32_t b) {
   if (x > -1 && x < 0x1p32f) same("f2uiz", a, 0, __aeabi_f2uiz(a), (uint32_t)x);
   if (x > -0x1p63f && x < 0x1p63f) same("f2lz", a, 0, (uint64_t)__aeabi_f2lz(a), (uint64_t)(int64_t)x);
   if (x > -1 && x < 0x1p64f) same("f2ulz", a, 0, __aeabi_f2ulz(a), (uint64_t)x);
+  same("truncf", a, 0, fb(our_truncf(x)), fb(truncf(x)));
+  same("floorf", a, 0, fb(our_floorf(x)), fb(floorf(x)));
+  same("ceilf", a, 0, fb(our_ceilf(x)), fb(ceilf(x)));
+  same("rintf", a, 0, fb(our_rintf(x)), fb(rintf(x)));
+  same("sqrtf", a, 0, fb(our_sqrtf(x)), fb(sqrtf(x)));
   same("ui2f", a, 0, __aeabi_ui2f(a), fb((float)a));
   same("i2f", a, 0, __aeabi_i2f((int32_t)a), fb((float)(int32_t)a));
   same("ui2d", a, 0, __aeabi_ui2d(a), db((double)a));

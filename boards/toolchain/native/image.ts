@@ -48,7 +48,9 @@ const CFLAGS = [
 const LDFLAGS = [...CPU, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--build-id=none"];
 const COMMON = ["base.c", "crc32.c", "journal.c"];
 const PORT = ["vectors.S", "boot2.S", "start.c", "board.c", "uart.c", "flash.c", "pins.c", "divide.c"];
-const ARITHMETIC = ["float32.c", "float64.c", "float-convert.c", "integer.c"];
+/** What is small and seldom used goes into each image that uses it; the rest is the base's, behind the jump table. */
+const ROUNDING = ["float-pack.c", "float-round.c"];
+const ARITHMETIC = [...ROUNDING, "float32.c", "float64.c", "float-convert.c", "integer.c"];
 const BOOT2_BYTES = 252;
 const HEADER_LENGTH_AT = 8;
 const HEADER_CRC_AT = 12;
@@ -182,7 +184,12 @@ async function buildAppImage(
       `.thumb_set ${name}, 0x${(table + index * ENTRY_BYTES).toString(16)} + 1`,
     ]);
     await writeFile(join(folder, "abi.s"), `.syntax unified\n.thumb\n${lines.join("\n")}\n`);
-    const inputs = ["app.c", "abi.s", join(portFolder(), "common/app-image.c")];
+    const inputs = [
+      "app.c",
+      "abi.s",
+      join(portFolder(), "common/app-image.c"),
+      ...ROUNDING.map((name) => join(portFolder(), "cortex-m0plus", name)),
+    ];
     await link(tools, folder, inputs, join(portFolder(), board.port, "app.ld"), defines, symbols);
     const image = await readFile(join(folder, "image.bin"));
     const view = new DataView(image.buffer, image.byteOffset, image.length);

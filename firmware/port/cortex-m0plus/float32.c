@@ -6,23 +6,6 @@ struct unpacked {
   int exponent;
 };
 
-uint32_t pack32(uint32_t sign, int exponent, uint32_t significand) {
-  if (significand == 0) return sign;
-  int shift = __builtin_clz(significand) - 1;
-  if (shift < 0) significand = jam32(significand, 1);
-  else significand <<= shift;
-  exponent -= shift;
-  if (exponent <= 0) {
-    significand = jam32(significand, 1 - exponent);
-    exponent = 1;
-  }
-  if (exponent >= 0xff) return sign | INF32;
-  uint32_t rest = significand & 0x7f;
-  significand = (significand + 0x40) >> 7;
-  if (rest == 0x40) significand &= ~1u;
-  return sign | (((uint32_t)(exponent - 1) << 23) + significand);
-}
-
 static struct unpacked unpack(uint32_t x) {
   int exponent = (int)(x >> 23 & 0xff);
   uint32_t significand = x << 9 >> 2;
