@@ -357,6 +357,24 @@ export const ERRORS = {
     "retry",
     "The other side of a connection cannot be reached; it is tried again.",
   ),
+  BOARD_STRICT: host(
+    530,
+    "error",
+    "escalate",
+    "Firmware did on an emulated board what real silicon would not have let pass; the message names address and pc.",
+  ),
+  BOARD_NO_BOOT: host(
+    531,
+    "error",
+    "escalate",
+    "The board's flash begins with no valid second-stage boot loader; flash an image.",
+  ),
+  UF2_INVALID: host(
+    532,
+    "error",
+    "ignore",
+    "A UF2 file is torn, for another board, or no UF2; the flash is untouched.",
+  ),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

@@ -154,6 +154,12 @@ export const CORE_TRAP: i32 = 509;
 export const GATEWAY_UNREACHABLE: i32 = 510;
 /** The other side of a connection cannot be reached; it is tried again. */
 export const CONNECTION_FAILED: i32 = 520;
+/** Firmware did on an emulated board what real silicon would not have let pass; the message names address and pc. */
+export const BOARD_STRICT: i32 = 530;
+/** The board's flash begins with no valid second-stage boot loader; flash an image. */
+export const BOARD_NO_BOOT: i32 = 531;
+/** A UF2 file is torn, for another board, or no UF2; the flash is untouched. */
+export const UF2_INVALID: i32 = 532;
 /** The compiler refused the app; its messages say where. */
 export const BUILD_FAILED: i32 = 600;
 /** A function uses a variable of the function around it; make that variable a top-level `let`. */

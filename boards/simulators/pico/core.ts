@@ -1,0 +1,105 @@
+/**
+ * rp2040js' processor, held to what a Cortex-M0+ does: WFI with PRIMASK set wakes without taking the interrupt, one that is
+ * pending already is not slept through, branches and vectors without bit 0 fault, and SEV reaches its own processor.
+ */
+import type { Logger, RP2040 } from "rp2040js";
+import type { Violations } from "./violation.ts";
+
+type Core = RP2040["core"];
+
+const THUMB = 1;
+const EXC_RETURN = 0xf;
+const HANDLER_MODE = 1;
+
+/** True when a pending interrupt would preempt if PRIMASK were clear: what ends a WFI. */
+export function wakes(core: Core): boolean {
+  if (core.pendingNMI) return true;
+  const active = core.exceptionPriority(core.IPSR);
+  const pending = core.pendingInterrupts & core.enabledInterrupts;
+  for (let priority = 0; priority < active; priority += 1) {
+    if (pending & (core.interruptPriorities[priority] as number)) return true;
+    if (core.pendingSVCall && priority === core.svCallPriority) return true;
+    if (core.pendingPendSV && priority === core.pendSVPriority) return true;
+    if (core.pendingSystick && priority === core.systickPriority) return true;
+  }
+  return false;
+}
+
+/** Gives the address of the instruction that is being executed, for `Violations.pc`. */
+export function installCore(chip: RP2040, violations: Violations): (address: number | undefined) => number {
+  const { core } = chip;
+  /** Where a violation happened when the program counter has moved on from it. */
+  let known: number | undefined;
+  const report = (what: string, pc: number, address?: number) => {
+    known = pc;
+    try {
+      violations.report("hard-fault", what, address);
+    } finally {
+      known = undefined;
+    }
+  };
+
+  // rp2040js enters the handler from here, even with PRIMASK set; the next instruction is where it belongs.
+  core.setInterrupt = (irq, value) => {
+    const bit = 1 << irq;
+    if (!value) core.pendingInterrupts &= ~bit;
+    else if (!(core.pendingInterrupts & bit)) {
+      core.pendingInterrupts |= bit;
+      core.interruptsUpdated = true;
+      if (core.waiting && wakes(core)) core.waiting = false;
+    }
+  };
+
+  const exceptionEntry = core.exceptionEntry.bind(core);
+  core.exceptionEntry = (number) => {
+    const from = (core.PC & ~THUMB) >>> 0;
+    known = from;
+    exceptionEntry(number);
+    known = undefined;
+    if (!(core.PC & THUMB)) report(`vector ${number} is no Thumb address`, from, core.PC);
+    core.PC = (core.PC & ~THUMB) >>> 0;
+  };
+
+  const branch = core.BXWritePC.bind(core);
+  core.BXWritePC = (address) => {
+    const returns = core.currentMode === HANDLER_MODE && address >>> 28 === EXC_RETURN;
+    if (!returns && !(address & THUMB)) report("branch to ARM state", core.PC - 2, address);
+    branch(address);
+  };
+  core.blTaken = (_core, exchange) => {
+    if (!exchange) return;
+    const at = (core.LR & ~THUMB) - 2;
+    const target = core.registers[(chip.readUint16(at) >>> 3) & 15] as number;
+    // `blx lr` has overwritten its target; a branch that stayed in place is rare enough to be let pass.
+    if (target !== core.LR && !(target & THUMB)) report("branch to ARM state", at, target);
+  };
+
+  return (address) => {
+    if (known !== undefined) return known;
+    // The counter has passed an instruction that was fetched, and stands at one that could not be.
+    const at = (core.PC & ~THUMB) >>> 0;
+    return address === at ? at : at - 2;
+  };
+}
+
+/** Takes rp2040js' warnings, all of which stand for something that is not emulated, as violations. */
+export function strictLogger(chip: RP2040, violations: Violations): Logger {
+  const report = (component: string, message: string) => {
+    // The second line of the same report.
+    if (message.startsWith("Opcode:")) return;
+    const undefinedInstruction = message.includes("is not implemented yet");
+    violations.report(
+      undefinedInstruction ? "undefined-instruction" : "unmodelled",
+      undefinedInstruction ? "undefined instruction" : `${component}: ${message}`,
+    );
+  };
+  return {
+    debug: () => {},
+    info: (_component, message) => {
+      // SEV sets the event register of the processor that executes it too.
+      if (message === "SEV") chip.core.eventRegistered = true;
+    },
+    warn: report,
+    error: report,
+  };
+}
