@@ -15,13 +15,22 @@ const JOURNAL_LOST_TO: u32 = 4;
 let boot: u32 = 0;
 let reserved: u32 = 0;
 
-/** Counts the boot, takes over what a warm reset left, and notes what a power cut may have taken. */
-export function bootStart(): void {
+/** Takes over what a warm reset left: true when there was something. Until bootCount() this is still the boot before. */
+export function bootStart(): bool {
   const before = <u32>hal_journal_read(JOURNAL_BOOT);
-  const reservedBefore = <u32>hal_journal_read(JOURNAL_RESERVED);
-  boot = before + 1;
   const kept = outboxRecover() && outboxBoot() == before;
   if (!kept) outboxClear();
+  boot = before;
+  return kept;
+}
+
+/** After the open batch of the boot before has been taken over. */
+export function bootCount(kept: bool): void {
+  const before = boot;
+  const reservedBefore = <u32>hal_journal_read(JOURNAL_RESERVED);
+  boot = before + 1;
+  reserved = 0;
+  // A power cut may have taken what the boot before had numbered.
   if (!kept && before > 0 && reservedBefore > 0) {
     hal_journal_write(JOURNAL_LOST_TO, reservedBefore);
     hal_journal_write(JOURNAL_LOST_BOOT, before);

@@ -13,7 +13,7 @@ import {
 } from "../../assembly/codec/schema.generated";
 import { APP_TRAP, BOARD_PANIC, MESSAGE_KIND } from "../../assembly/errors/codes.generated";
 import { appEnter, appLeave } from "./app";
-import { bootNumber, bootStart } from "./boot";
+import { bootCount, bootNumber, bootStart } from "./boot";
 import { commandRun, commandsSend } from "./commands";
 import {
   hal_app_setup,
@@ -54,7 +54,7 @@ import {
   sessionWelcome,
 } from "./session";
 import { shadowAnnounce, shadowApply, shadowSend } from "./shadow";
-import { errorAdd, readingsBatched, readingsProduced } from "./telemetry";
+import { batchRecover, errorAdd, readingsBatched, readingsProduced } from "./telemetry";
 import { timerDeadline, timerDue, timerTake } from "./timers";
 
 export {
@@ -106,7 +106,9 @@ export function retained_bytes(): usize {
 }
 
 export function boot(): void {
-  bootStart();
+  const kept = bootStart();
+  if (kept) batchRecover();
+  bootCount(kept);
   const panic = hal_panic();
   if (panic != 0) errorAdd(BOARD_PANIC, SEVERITY_FATAL, COMPONENT_SYSTEM, 6, <i64>panic, 1, hal_now_us());
   // Set-up counts as the moment of boot: deadlines are whole periods since then, the same on every board.

@@ -11,7 +11,8 @@
  *
  *   RETAINED_BASE          header, copy 0   (the copy with the higher generation and a right CRC counts)
  *   RETAINED_BASE + 1024   header, copy 1
- *   RETAINED_BASE + 2048   ring
+ *   RETAINED_BASE + 2048   the batch that is still open, BATCH_BYTES (telemetry.ts)
+ *   RETAINED_BASE + 2592   ring
  *
  *   header  +0 magic  +4 generation  +8 CRC-32 of the rest  +12 head  +16 tail  +20 records
  *           +24 boot  +28 next sequence  +32 readings dropped  +36 drops  +40 drop records, 20 bytes each:
@@ -29,8 +30,11 @@ const DROP_BYTES: usize = 20;
 /** A window of sent ones, and one for each boot that a long outage may span. */
 const DROPS_MAX: u32 = MESSAGE_WINDOW_MAX + 8;
 const HEADER_HEAD: usize = 40;
-const RING: usize = RETAINED_BASE + HEADER_BYTES * 2;
-const RING_BYTES: u32 = retainedBytes() - <u32>HEADER_BYTES * 2;
+/** A batch's 32 readings and its head. */
+const BATCH_BYTES: usize = 544;
+export const BATCH: usize = RETAINED_BASE + HEADER_BYTES * 2;
+const RING: usize = BATCH + BATCH_BYTES;
+const RING_BYTES: u32 = retainedBytes() - <u32>(RING - RETAINED_BASE);
 const RECORD_HEAD: u32 = 12;
 const WRAP: u16 = 0xffff;
 
@@ -84,7 +88,7 @@ export function outboxRecover(): bool {
 
 export function outboxClear(): void {
   current = RETAINED_BASE;
-  memory.fill(RETAINED_BASE, 0, HEADER_BYTES * 2);
+  memory.fill(RETAINED_BASE, 0, RING - RETAINED_BASE);
   setField(0, MAGIC);
   commit();
   outboxRewind();

@@ -31,32 +31,51 @@ import {
 } from "./build";
 import { hal_app_read } from "./hal";
 import { reserve } from "./memory";
-import { outboxNextSequence, outboxPush } from "./outbox";
+import { BATCH, outboxNextSequence, outboxPush } from "./outbox";
 
 /** Each metric: +0 name length u8, +1 unit length u8, +2 name, +26 unit. */
 const METRIC_BYTES: usize = 34;
 const metrics: usize = reserve(<usize>METRICS_MAX * METRIC_BYTES);
 let metricCount: u32 = 0;
 
-/** Each reading: +0 value f64, +8 metric u32, +12 offset u32. */
+/**
+ * The open batch lies in the retained region: +0 count u32, +4 its complement, +8 sequence number it is being closed under, 0
+ * before, +16 start u64, +32 readings of 16 bytes: +0 value f64, +8 metric u32, +12 offset u32. The count is written last, so a reset
+ * anywhere leaves whole readings; a batch whose number the outbox has given out already is in the outbox.
+ */
 const READING_BYTES: usize = 16;
-const batch: usize = reserve(<usize>READINGS_MAX * READING_BYTES);
-let batchCount: u32 = 0;
-let batchStart: u64 = 0;
+const readings: usize = BATCH + 32;
 let produced: u64 = 0;
+
+function batchCount(): u32 {
+  return load<u32>(BATCH);
+}
+function setBatchCount(count: u32): void {
+  store<u32>(BATCH, count);
+  store<u32>(BATCH, ~count, 4);
+}
 
 const text: usize = reserve(LOG_BYTES_MAX);
 const component: usize = reserve(NAME_BYTES_MAX);
 
 export function telemetryClear(): void {
   metricCount = 0;
-  batchCount = 0;
+  setBatchCount(0);
 }
 export function readingsProduced(): u64 {
   return produced;
 }
 export function readingsBatched(): u32 {
-  return batchCount;
+  return batchCount();
+}
+
+/** After a reset, before the boot's number rises: what the boot before had gathered becomes its last message. */
+export function batchRecover(): void {
+  const count = batchCount();
+  if (count != ~load<u32>(BATCH, 4) || count > <u32>READINGS_MAX) return setBatchCount(0);
+  const closing = load<u32>(BATCH, 8);
+  if (closing != 0 && closing < outboxNextSequence()) return setBatchCount(0);
+  batchClose();
 }
 
 /** Index of a new metric, or the negative of a code. */
@@ -87,16 +106,20 @@ export function helloMetrics(): void {
 /** Adds a reading to the batch; a full batch is closed first. */
 export function readingAdd(metric: u32, value: f64, now: u64): i32 {
   if (metric >= metricCount) return -ARGUMENT;
-  if (batchCount == READINGS_MAX || (batchCount > 0 && now - batchStart > u32.MAX_VALUE)) {
+  if (batchCount() == READINGS_MAX || (batchCount() > 0 && now - load<u64>(BATCH, 16) > u32.MAX_VALUE)) {
     const status = batchClose();
     if (status < 0) return status;
   }
-  if (batchCount == 0) batchStart = now;
-  const at = batch + <usize>batchCount * READING_BYTES;
+  const count = batchCount();
+  if (count == 0) {
+    store<u32>(BATCH, 0, 8);
+    store<u64>(BATCH, now, 16);
+  }
+  const at = readings + <usize>count * READING_BYTES;
   store<f64>(at, value);
   store<u32>(at, metric, 8);
-  store<u32>(at, <u32>(now - batchStart), 12);
-  batchCount += 1;
+  store<u32>(at, <u32>(now - load<u64>(BATCH, 16)), 12);
+  setBatchCount(count + 1);
   produced += 1;
   return 0;
 }
@@ -117,18 +140,20 @@ function enqueue(readings: u32): i32 {
 
 /** Puts the batch into the outbox. */
 export function batchClose(): i32 {
-  if (batchCount == 0) return 0;
-  start(KIND_TELEMETRY, batchStart);
-  buildList(4, batchCount);
-  for (let index: u32 = 0; index < batchCount; index += 1) {
-    const at = batch + <usize>index * READING_BYTES;
+  const count = batchCount();
+  if (count == 0) return 0;
+  start(KIND_TELEMETRY, load<u64>(BATCH, 16));
+  buildList(4, count);
+  for (let index: u32 = 0; index < count; index += 1) {
+    const at = readings + <usize>index * READING_BYTES;
     buildElement();
     buildUint(0, load<u32>(at, 8));
     buildUint(1, load<u32>(at, 12));
     buildFloat(2, load<f64>(at));
   }
-  const status = enqueue(batchCount);
-  batchCount = 0;
+  store<u32>(BATCH, outboxNextSequence(), 8);
+  const status = enqueue(count);
+  setBatchCount(0);
   return status;
 }
 

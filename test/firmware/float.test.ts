@@ -14,7 +14,18 @@ test("floating point and division for a Cortex-M0+ agree with the machine's", ()
     const program = join(folder, "check");
     const source = join(import.meta.dirname, "float-check.c");
     const include = `-I${join(ROOT, "firmware/port/cortex-m0plus")}`;
-    execFileSync("gcc", ["-O2", "-Wall", "-Werror", "-fwrapv", "-ffp-contract=off", include, source, "-o", program, "-lm"]);
+    execFileSync("gcc", [
+      "-O2",
+      "-Wall",
+      "-Werror",
+      "-fwrapv",
+      "-ffp-contract=off",
+      include,
+      source,
+      "-o",
+      program,
+      "-lm",
+    ]);
     const rounds = DEEP ? 20_000_000 : 400_000;
     const seed = DEEP ? process.pid : 1;
     const cases = Number(execFileSync(program, [`${rounds}`, `${seed}`], { encoding: "utf8" }));

@@ -13,10 +13,66 @@ const KINDS: readonly Kind[] = ["i32", "i64", "f32", "f64"];
 
 /** Values where implementations go wrong. */
 const EDGES: Readonly<Record<Kind, readonly string[]>> = {
-  i32: ["0", "1", "-1", "2", "31", "32", "255", "0x7fffffff", "<i32>0x80000000", "65535", "-65536", "0x12345678"],
-  i64: ["0", "1", "-1", "63", "64", "0x7fffffffffffffff", "i64.MIN_VALUE", "0xffffffff", "0x100000000", "-4294967296", "0x123456789abcdef"],
-  f32: ["0.0", "-0.0", "1.0", "-1.5", "<f32>1.0e-45", "<f32>1.1754944e-38", "<f32>3.4028235e38", "<f32>Infinity", "<f32>-Infinity", "<f32>NaN", "16777217.0", "0.1", "2147483648.0", "-2147483648.0"],
-  f64: ["0.0", "-0.0", "1.0", "-2.5", "5.0e-324", "2.2250738585072014e-308", "1.7976931348623157e308", "Infinity", "-Infinity", "NaN", "9007199254740993.0", "0.1", "9223372036854775807.0", "4294967295.5", "0.49999999999999994"],
+  i32: [
+    "0",
+    "1",
+    "-1",
+    "2",
+    "31",
+    "32",
+    "255",
+    "0x7fffffff",
+    "<i32>0x80000000",
+    "65535",
+    "-65536",
+    "0x12345678",
+  ],
+  i64: [
+    "0",
+    "1",
+    "-1",
+    "63",
+    "64",
+    "0x7fffffffffffffff",
+    "i64.MIN_VALUE",
+    "0xffffffff",
+    "0x100000000",
+    "-4294967296",
+    "0x123456789abcdef",
+  ],
+  f32: [
+    "0.0",
+    "-0.0",
+    "1.0",
+    "-1.5",
+    "<f32>1.0e-45",
+    "<f32>1.1754944e-38",
+    "<f32>3.4028235e38",
+    "<f32>Infinity",
+    "<f32>-Infinity",
+    "<f32>NaN",
+    "16777217.0",
+    "0.1",
+    "2147483648.0",
+    "-2147483648.0",
+  ],
+  f64: [
+    "0.0",
+    "-0.0",
+    "1.0",
+    "-2.5",
+    "5.0e-324",
+    "2.2250738585072014e-308",
+    "1.7976931348623157e308",
+    "Infinity",
+    "-Infinity",
+    "NaN",
+    "9007199254740993.0",
+    "0.1",
+    "9223372036854775807.0",
+    "4294967295.5",
+    "0.49999999999999994",
+  ],
 };
 const SCRATCH_BYTES = 256;
 const DEPTH = 4;
@@ -87,11 +143,15 @@ class Program {
         return `<${kind}>(<${unsigned}>${of()} ${this.#pick(["/", "%"])} ${divisor})`;
       }
       case 9:
-        return kind === "i32" ? `<i32>${of("i64")}` : this.#pick([`<i64>${of("i32")}`, `<i64><u32>${of("i32")}`]);
+        return kind === "i32"
+          ? `<i32>${of("i64")}`
+          : this.#pick([`<i64>${of("i32")}`, `<i64><u32>${of("i32")}`]);
       case 10:
         return `<${kind}>${this.condition(depth - 1)}`;
       case 11:
-        return kind === "i32" ? `reinterpret<i32>(canonF(${of("f32")}))` : `reinterpret<i64>(canon(${of("f64")}))`;
+        return kind === "i32"
+          ? `reinterpret<i32>(canonF(${of("f32")}))`
+          : `reinterpret<i64>(canon(${of("f64")}))`;
       case 12: {
         const from = this.#pick(["f32", "f64"] as const);
         // Mostly inside the range of the integer.
@@ -123,7 +183,12 @@ class Program {
       case 7:
         return `copysign<${kind}>(${of()}, canon${kind === "f32" ? "F" : ""}(${of()}))`;
       case 8:
-        return this.#pick([`<${kind}>${of("i32")}`, `<${kind}>${of("i64")}`, `<${kind}><u32>${of("i32")}`, `<${kind}><u64>${of("i64")}`]);
+        return this.#pick([
+          `<${kind}>${of("i32")}`,
+          `<${kind}>${of("i64")}`,
+          `<${kind}><u32>${of("i32")}`,
+          `<${kind}><u64>${of("i64")}`,
+        ]);
       case 9:
         return kind === "f32" ? `<f32>${of("f64")}` : `<f64>${of("f32")}`;
       default:
@@ -193,7 +258,10 @@ export function randomPrograms(random: Random, count: number): string {
       `function program${index}(seed: u32): u64 {\n${declarations()}  fill(seed);\n${LOCALS.map((name) => `  ${rename(name)} = ${name.slice(0, 3) === "i32" ? "<i32>draw()" : name.slice(0, 3) === "i64" ? "draw()" : name.slice(0, 3) === "f32" ? "canonF(reinterpret<f32>(<u32>draw()))" : "canon(reinterpret<f64>(draw()))"};\n`).join("")}${rename(program.statements(6, "  "))}  let hash: u64 = 0xcbf29ce484222325;\n${LOCALS.map((name) => `  hash = mix(hash, ${bits(name)});\n`).join("")}  for (let at = 0; at < ${SCRATCH_BYTES}; at += 8) hash = mix(hash, load<u64>(scratch + <usize>at));\n  return hash;\n}\n`,
     );
   }
-  const cases = Array.from({ length: count }, (_, index) => `    case ${index}:\n      return program${index}(seed);\n`).join("");
+  const cases = Array.from(
+    { length: count },
+    (_, index) => `    case ${index}:\n      return program${index}(seed);\n`,
+  ).join("");
   return `${PRELUDE}${functions.join("\n")}
 function dispatch(program: i32, seed: u32): u64 {
   switch (program) {

@@ -1,7 +1,7 @@
 /** The emulated Pico: native code in a flash image, in virtual time. */
 import { boardNamed } from "../../../boards/definitions/definition.ts";
-import { type FlashCut, type FlashOperation } from "../../../boards/simulators/pico/flash.ts";
 import { PicoBoard } from "../../../boards/simulators/pico/board.ts";
+import type { FlashCut, FlashOperation } from "../../../boards/simulators/pico/flash.ts";
 import { buildNative } from "../../../boards/toolchain/native/image.ts";
 import { flashOf } from "../../../boards/toolchain/native/uf2.ts";
 import { builtApp } from "../board-rig.ts";
