@@ -40,6 +40,8 @@ const CFLAGS = [
   // A constant or a product must not be computed otherwise than WebAssembly says.
   "-ffp-contract=off",
   "-fno-math-errno",
+  // A recursion without end must end at the stack's limit, not become a loop.
+  "-fno-optimize-sibling-calls",
   "-Wall",
   "-Wno-unused",
   "-Wno-array-bounds",

@@ -1,13 +1,14 @@
 /** The emulated Pico: native code in a flash image, in virtual time. */
-import { boardNamed } from "../../../boards/definitions/definition.ts";
+import { boardNamed, type NativeDefinition } from "../../../boards/definitions/definition.ts";
 import { PicoBoard } from "../../../boards/simulators/pico/board.ts";
 import type { FlashCut, FlashOperation } from "../../../boards/simulators/pico/flash.ts";
-import { buildNative } from "../../../boards/toolchain/native/image.ts";
+import { buildNative, type NativeBuild } from "../../../boards/toolchain/native/image.ts";
 import { flashOf } from "../../../boards/toolchain/native/uf2.ts";
 import { builtApp } from "../board-rig.ts";
 import type { TargetBoard, TargetOptions } from "./target.ts";
 
 const STEP_US = 1000;
+export const PICO = boardNamed("pico") as NativeDefinition;
 
 export interface PicoTarget extends TargetBoard {
   readonly pico: PicoBoard;
@@ -15,18 +16,25 @@ export interface PicoTarget extends TargetBoard {
   readonly console: string[];
 }
 
+const builds = new Map<string, Promise<NativeBuild>>();
+
+/** Built once a run, however many boards want it. */
+export function nativeBuild(app: string): Promise<NativeBuild> {
+  const known = builds.get(app) ?? builtApp(app).then((built) => buildNative(PICO, built));
+  builds.set(app, known);
+  return known;
+}
+
 export async function picoTarget(
   options: TargetOptions & {
     readonly onFlashOperation?: (operation: FlashOperation) => FlashCut | undefined;
   },
 ): Promise<PicoTarget> {
-  const definition = boardNamed("pico");
-  if (definition.kind !== "native") throw new Error("pico is no native board");
-  const build = await buildNative(definition, await builtApp(options.app));
+  const build = await nativeBuild(options.app);
   const reads: number[] = [];
   const console: string[] = [];
   const pico = new PicoBoard({
-    flash: flashOf(definition, build),
+    flash: flashOf(PICO, build),
     analog: (channel) => {
       const words = options.series?.[channel];
       if (words === undefined) return Number.NaN;

@@ -14,13 +14,17 @@ import type { TargetBoard, TargetOptions } from "./target.ts";
 const STEP_MS = 2;
 const PIN_BYTES = 4;
 
+const programs = new Map<string, Promise<string>>();
+
 export async function posixTarget(
   options: TargetOptions & { readonly timeScale?: number },
 ): Promise<TargetBoard> {
   const definition = boardNamed("posix");
   if (definition.kind !== "hosted") throw new Error("posix is no hosted board");
   const scale = options.timeScale ?? 1;
-  const program = await buildProgram(definition, await builtApp(options.app));
+  const program = await (programs.get(options.app) ??
+    builtApp(options.app).then((app) => buildProgram(definition, app)));
+  programs.set(options.app, Promise.resolve(program));
   const state = await mkdtemp(join(tmpdir(), "tardigrade-posix-"));
   for (const [channel, words] of (options.series ?? []).entries())
     await writeFile(join(state, `adc-${channel}.bin`), Uint16Array.from(words));

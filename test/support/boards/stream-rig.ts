@@ -2,13 +2,17 @@
  * A gateway of few lines at the other end of a board's stream: the host's side of the link is the real one (protocols/link.ts), above
  * it what came is kept, and acknowledged when told to.
  */
+import { FrameReader } from "../../../protocols/frame.ts";
 import { StreamLink } from "../../../protocols/link.ts";
 import { decodeMessage, encodeMessage } from "../../../protocols/message.ts";
-import type { Hello, Message } from "../../../protocols/messages.generated.ts";
+import type { CommandResult, Hello, Message } from "../../../protocols/messages.generated.ts";
 import type { TargetBoard } from "./target.ts";
 
 /** What a board says in its sequence. */
 export type Sequenced = Extract<Message, { readonly seq: number; readonly uptimeUs: number }>;
+
+/** Longer than any backoff of a hello that was lost, a restart included. */
+const ANSWER_MS = 10_000;
 
 export class StreamRig {
   readonly board: TargetBoard;
@@ -26,6 +30,10 @@ export class StreamRig {
   /** Changes bytes on their way to the gateway, as a bad line does. */
   noise: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes;
   #durable = { boot: 0, seq: 0 };
+  #commands = 0;
+  /** Credits that the board gave, one for each receipt of it. */
+  readonly credits: number[] = [];
+  readonly #sniffer = new FrameReader();
 
   constructor(board: TargetBoard) {
     this.board = board;
@@ -38,8 +46,18 @@ export class StreamRig {
       onError: (code) => this.errors.push(code),
     });
     board.onBytes = (bytes) => {
-      if (this.connected) this.link.receive(this.noise(bytes), board.nowMs());
+      if (!this.connected) return;
+      this.#sniff(bytes);
+      this.link.receive(this.noise(bytes), board.nowMs());
     };
+  }
+
+  #sniff(bytes: Uint8Array): void {
+    this.#sniffer.push(bytes, (result) => {
+      if (!result.ok || result.frame.type !== "control") return;
+      const decoded = decodeMessage(result.frame.payload);
+      if (decoded.ok && decoded.message.kind === "linkReceipt") this.credits.push(decoded.message.credits);
+    });
   }
 
   #take(bytes: Uint8Array): void {
@@ -71,6 +89,27 @@ export class StreamRig {
 
   of<K extends Message["kind"]>(kind: K): Extract<Message, { kind: K }>[] {
     return this.received.filter((message) => message.kind === kind) as never;
+  }
+
+  /** Runs a command of the app and waits for its answer; throws when there is none. */
+  async command(name: string, args: Readonly<Record<string, number>> = {}): Promise<CommandResult> {
+    this.#commands += 1;
+    const id = this.#commands;
+    const list = Object.entries(args).map(([key, value]) => ({ key, value }));
+    const find = () => this.of("commandResult").find((result) => result.id === id);
+    this.send({ kind: "command", id, name, args: list });
+    if (!(await this.run(ANSWER_MS, () => find() !== undefined)))
+      throw new Error(
+        `${name} was not answered; ${this.received.length} messages, ${this.errors.length} errors`,
+      );
+    return find() as CommandResult;
+  }
+
+  /** Until the session is open and the board has told its state. */
+  async open(): Promise<void> {
+    const before = this.of("shadow").length;
+    if (!(await this.run(ANSWER_MS, () => this.of("shadow").length > before)))
+      throw new Error(`no session: ${this.received.map(({ kind }) => kind).join(" ")}`);
   }
 
   get hello(): Hello | undefined {
