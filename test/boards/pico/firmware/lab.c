@@ -234,9 +234,30 @@ static void drain(void) {
   for (;;) wait_for_interrupt();
 }
 
+/* 13: the sign and overflow of signed 64-bit differences and sums, as compilers take them from SBCS and ADCS. */
+static uint32_t difference_flags(int64_t a, int64_t b) {
+  uint32_t flags;
+  __asm volatile("subs %Q1, %Q1, %Q2\n sbcs %R1, %R2\n mrs %0, apsr" : "=r"(flags), "+l"(a) : "l"(b) : "cc");
+  return flags >> 28;
+}
+static uint32_t sum_flags(int64_t a, int64_t b) {
+  uint32_t flags;
+  __asm volatile("adds %Q1, %Q1, %Q2\n adcs %R1, %R2\n mrs %0, apsr" : "=r"(flags), "+l"(a) : "l"(b) : "cc");
+  return flags >> 28;
+}
+static void compare(void) {
+  static const volatile int64_t values[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+  uint32_t at = 1;
+  for (int i = 0; i < 7; i++)
+    for (int j = 0; j < 7; j++) {
+      kept[at++] = difference_flags(values[i], values[j]);
+      kept[at++] = sum_flags(values[i], values[j]);
+    }
+}
+
 int main(void) {
   static void (*const experiments[])(void) = {echo,    sleep, pins,    convert,   count_boots, program_twice, erase_with_alarms,
-                                              restart, churn, compute, read_late, usb_boot,    drain};
+                                              restart, churn, compute, read_late, usb_boot,    drain,   compare};
   kept[0]++;
   if (choice[0] < sizeof experiments / sizeof *experiments) experiments[choice[0]]();
   else run_fault(choice[0]);
