@@ -67,6 +67,19 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const RESET_REASONS = ["power-on", "software", "watchdog", "trap"] as const;
 export type ResetReason = (typeof RESET_REASONS)[number];
 
+/** How an app can trap; the numbers are their places here. `stack` is exhaustion, `memory` an access outside the arena. */
+export const TRAP_KINDS = [
+  "none",
+  "unreachable",
+  "memory",
+  "integer-overflow",
+  "divide-by-zero",
+  "invalid-conversion",
+  "call-indirect",
+  "stack",
+] as const;
+export type TrapKind = (typeof TRAP_KINDS)[number];
+
 export const CATEGORIES = ["codec", "device", "gateway", "store", "host", "build", "policy"] as const;
 export type Category = (typeof CATEGORIES)[number];
 
@@ -203,6 +216,12 @@ export const ERRORS = {
   ),
   LINK_DOWN: device(212, "info", "retry", "The link is down; messages wait in the ring."),
   JOURNAL_FAILED: device(213, "critical", "restart", "The flash journal could not be read or written."),
+  BOARD_PANIC: device(
+    215,
+    "critical",
+    "restart",
+    "The base failed and restarted the board; the detail holds kind and address. Please report it.",
+  ),
   SENSOR_RANGE: device(214, "warning", "ignore", "A sensor reading is outside its plausible range."),
 
   SESSION_UNKNOWN: gateway(

@@ -12,6 +12,7 @@ import {
   type MessageRow,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
+  TRAP_KINDS,
 } from "../protocols/table.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -35,7 +36,23 @@ export function generatedFiles(): Map<string, string> {
     ["protocols/messages.generated.ts", typescript()],
     ["assembly/errors/codes.generated.ts", codes()],
     ["assembly/codec/schema.generated.ts", schema()],
+    ["firmware/port/common/table.generated.h", cHeader()],
   ]);
+}
+
+/** What the C of the ports needs: statuses and kinds of trap. */
+function cHeader(): string {
+  const upper = (kind: string) => kind.toUpperCase().replaceAll("-", "_");
+  const errors = Object.entries(ERRORS).filter(
+    ([, row]) => row.category === "device" || row.number === ERRORS.QUEUE_FULL.number,
+  );
+  return [
+    BANNER.trimEnd(),
+    "#pragma once",
+    ...errors.map(([name, row]) => `#define ERROR_${name} ${row.number}`),
+    ...TRAP_KINDS.map((kind, number) => `#define TRAP_${upper(kind)} ${number}`),
+    "",
+  ].join("\n");
 }
 
 function typescript(): string {

@@ -68,6 +68,8 @@ export const POWER_CUT: i32 = 211;
 export const LINK_DOWN: i32 = 212;
 /** The flash journal could not be read or written. */
 export const JOURNAL_FAILED: i32 = 213;
+/** The base failed and restarted the board; the detail holds kind and address. Please report it. */
+export const BOARD_PANIC: i32 = 215;
 /** A sensor reading is outside its plausible range. */
 export const SENSOR_RANGE: i32 = 214;
 /** A message came before its device's hello; hello was asked for. */

@@ -3,13 +3,12 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Capability } from "../../protocols/table.ts";
+import { type BoardName, boardNamed } from "../definitions/definition.ts";
+import { arenaBytesOf } from "./arena.ts";
 import { compile, packageRoot } from "./compile.ts";
 import { type Explained, explain, formatExplained, outsideAdvice } from "./explain.ts";
 import { capabilityBits, type Manifest, readManifest } from "./manifest.ts";
 import { allocationPath } from "./reach.ts";
-
-export const BOARDS = ["virtual"] as const;
-export type BoardName = (typeof BOARDS)[number];
 
 export interface BuiltApp {
   readonly board: BoardName;
@@ -17,6 +16,10 @@ export interface BuiltApp {
   /** Bit set for the image. */
   readonly capabilities: number;
   readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Names of its functions by index. */
+  readonly names: readonly string[];
+  /** Linear memory that it uses: data, and what top level and setup() allocate. */
+  readonly arenaBytes: number;
   /** Capabilities that the app's calls need, found in its imports. */
   readonly used: readonly Capability[];
   readonly warnings: readonly string[];
@@ -45,13 +48,7 @@ export async function buildApp(options: {
   readonly path: string;
   readonly board: string;
 }): Promise<BuiltApp> {
-  const board = BOARDS.find((name) => name === options.board);
-  if (board === undefined) {
-    throw new TardigradeError(
-      "BUILD_BOARD",
-      `There is no board "${options.board}"; there is ${BOARDS.join(", ")}.`,
-    );
-  }
+  const board = boardNamed(options.board).name;
   const path = resolve(options.path);
   if (!existsSync(path)) {
     throw new TardigradeError(
@@ -60,9 +57,10 @@ export async function buildApp(options: {
     );
   }
   const manifest = readManifest(path);
-  const wasm = await compileApp(path, options.path);
+  const { wasm, names, listing } = await compileApp(path, options.path);
   const module = await WebAssembly.compile(wasm);
   checkImports(module, options.path);
+  const arenaBytes = await arenaBytesOf(wasm, listing, options.path);
   const used = usedCapabilities(module);
   const undeclared = used.filter((capability) => !manifest.capabilities.includes(capability));
   return {
@@ -70,6 +68,8 @@ export async function buildApp(options: {
     manifest,
     capabilities: capabilityBits(manifest.capabilities),
     wasm,
+    names,
+    arenaBytes,
     used,
     warnings: undeclared.map(
       (capability) =>
@@ -78,7 +78,13 @@ export async function buildApp(options: {
   };
 }
 
-async function compileApp(path: string, shown: string): Promise<Uint8Array<ArrayBuffer>> {
+interface CompiledApp {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  readonly names: readonly string[];
+  readonly listing: string;
+}
+
+async function compileApp(path: string, shown: string): Promise<CompiledApp> {
   const root = process.cwd();
   const entry = join(root, "tardigrade-entry.ts");
   const imported = `./${relative(root, path).replaceAll("\\", "/").replace(/\.ts$/, "")}`;
@@ -86,13 +92,14 @@ async function compileApp(path: string, shown: string): Promise<Uint8Array<Array
   const {
     wasm,
     text: listing,
+    names,
     diagnostics,
   } = await compile({ entry, root, virtual: new Map([[entry, text]]) });
   const errors = diagnostics.filter((diagnostic) => diagnostic.isError).map(explain);
   if (errors.length > 0) throw refused(shown, errors);
   const allocation = allocationPath(listing);
   if (allocation) throw allocates(shown, allocation);
-  return wasm;
+  return { wasm, names, listing };
 }
 
 function refused(shown: string, errors: readonly Explained[]): TardigradeError {
@@ -147,11 +154,16 @@ function usedCapabilities(module: WebAssembly.Module): readonly Capability[] {
   return [...used].sort();
 }
 
+export interface BuiltSystem {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  readonly names: readonly string[];
+}
+
 /** `system.wasm`, from the package's own sources. */
-export async function buildSystem(): Promise<Uint8Array<ArrayBuffer>> {
+export async function buildSystem(): Promise<BuiltSystem> {
   const root = packageRoot();
-  const { wasm, diagnostics } = await compile({ entry: join(root, "firmware/system/index.ts"), root });
+  const { wasm, names, diagnostics } = await compile({ entry: join(root, "firmware/system/index.ts"), root });
   const error = diagnostics.find((diagnostic) => diagnostic.isError);
   if (error) throw new TardigradeError("BUILD_FAILED", formatExplained(explain(error)));
-  return wasm;
+  return { wasm, names };
 }

@@ -22,6 +22,8 @@ export interface Compiled {
   readonly wasm: Uint8Array<ArrayBuffer>;
   /** Text before optimization, with every function's own name: what reach.ts walks. */
   readonly text: string;
+  /** Names of the functions by index, imports first, as they are after optimization. */
+  readonly names: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -32,13 +34,15 @@ const DEVICE_FLAGS = [
   ["--shrinkLevel", "2"],
   ["--converge"],
   ["--noAssert"],
+  ["--lowMemoryLimit", "65536"],
   ["--initialMemory", "1"],
   ["--maximumMemory", "1"],
   ["--use", "abort="],
-  ["--disable", "bulk-memory"],
   ["--disable", "nontrapping-f2i"],
-  ["--disable", "sign-extension"],
 ].flat();
+
+/** The stub allocator's first free byte. */
+const HEAP_END = "$~lib/rt/stub/offset";
 
 const PACKAGE = "tardigrade";
 /** Where the compiler looks for a package; mapped to this package's own folder, so apps in it import as users do. */
@@ -110,6 +114,8 @@ export async function compile(options: {
       relative(root, options.entry),
       "--outFile",
       "out.wasm",
+      "--textFile",
+      "out.wat",
       "--baseDir",
       root,
       ...(options.flags ?? DEVICE_FLAGS),
@@ -128,14 +134,23 @@ export async function compile(options: {
       },
       transforms: [
         class {
-          afterCompile(module: { emitText(): string }): void {
+          afterCompile(module: {
+            emitText(): string;
+            addGlobalExport(internal: string, external: string): unknown;
+          }): void {
             text = module.emitText();
+            // Where the heap ends after set-up is the size of the arena that a board must give.
+            if (text.includes(`(global ${HEAP_END} `)) module.addGlobalExport(HEAP_END.slice(1), "heap_end");
           }
         },
       ],
     },
   );
   const wasm = outputs.get("out.wasm");
+  const listing = outputs.get("out.wat");
+  const names = [...`${listing ?? ""}`.matchAll(/^ \((?:import .*)?\(?func \$([^\s)]+)/gm)].map(
+    (m) => m[1] as string,
+  );
   if (result.error && !diagnostics.some((diagnostic) => diagnostic.isError)) {
     diagnostics.push({
       file: options.entry,
@@ -147,7 +162,12 @@ export async function compile(options: {
       excerpt: "",
     });
   }
-  return { wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0), text, diagnostics };
+  return {
+    wasm: wasm instanceof Uint8Array ? Uint8Array.from(wasm) : new Uint8Array(0),
+    text,
+    names,
+    diagnostics,
+  };
 }
 
 function translate(diagnostic: AscDiagnostic, source: string): Diagnostic {

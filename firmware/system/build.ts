@@ -4,7 +4,7 @@
 
 import { isReducible } from "../../assembly/codec/cbor";
 import { encodeMessage } from "../../assembly/codec/message";
-import { MESSAGE_BYTES_MAX } from "../../assembly/codec/schema.generated";
+import { FRAME_CRC_BYTES, MESSAGE_BYTES_MAX } from "../../assembly/codec/schema.generated";
 import {
   TOKEN_BYTES,
   TOKENS_MAX,
@@ -17,10 +17,12 @@ import {
   TYPE_UINT,
   tokenStore,
 } from "../../assembly/codec/token";
+import { FRAME_HEAD_ROOM } from "./frame";
 import { reserve } from "./memory";
+import { tokens } from "./tokens";
 
-const tokens: usize = reserve(TOKEN_BYTES * <usize>TOKENS_MAX);
-const output: usize = reserve(MESSAGE_BYTES_MAX);
+/** With room around the message, so that a frame is made of it in place. */
+const output: usize = reserve(FRAME_HEAD_ROOM + MESSAGE_BYTES_MAX + FRAME_CRC_BYTES) + FRAME_HEAD_ROOM;
 let count: i32 = 0;
 let kind: u32 = 0;
 

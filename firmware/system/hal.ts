@@ -16,6 +16,8 @@ export declare function hal_identity(which: u32, ptr: usize, capacity: i32): i32
 
 /** 0: whole messages (MQTT). 1: a stream of bytes (serial), which the system frames. */
 export declare function hal_link_kind(): u32;
+/** Bytes of a stream that hal_link_send would take now. */
+export declare function hal_link_room(): u32;
 /** A whole message, or bytes of a frame. LINK_DOWN or QUEUE_FULL when it cannot take them now. */
 export declare function hal_link_send(ptr: usize, length: i32): i32;
 
@@ -23,10 +25,19 @@ export declare function hal_link_send(ptr: usize, length: i32): i32;
 export declare function hal_journal_read(key: u32): u64;
 /** Durable when it returns 0. */
 export declare function hal_journal_write(key: u32, value: u64): i32;
+/** 1 when the journal needs an erased sector soon: some 45 ms without interrupts, which hal_journal_prepare() takes. */
+export declare function hal_journal_due(): u32;
+export declare function hal_journal_prepare(): void;
+/** Bytes of RAM that survive a warm reset, at `retained_base` of the system's memory. */
+export declare function hal_retained_bytes(): u32;
+/** A failure of the base itself that made it restart, told once: 0 for none, else TRAP_KINDS + 256 in the upper half, address below. */
+export declare function hal_panic(): u64;
 
 /** Copies between the app's arena and the system's memory; ARENA_RANGE when the app's range is not inside its arena. */
 export declare function hal_app_read(app: usize, ptr: usize, length: i32): i32;
 export declare function hal_app_write(app: usize, ptr: usize, length: i32): i32;
+/** What the last trap of the app was: TRAP_KINDS in the upper half, address in the app's image below (0 where there is none). */
+export declare function hal_app_trap(): u64;
 /** Calls into the app; APP_TRAP when it trapped, after which the board has restarted nothing yet. */
 export declare function hal_app_setup(): i32;
 export declare function hal_app_timer(id: u32): i32;

@@ -10,24 +10,34 @@ import {
   KIND_LINK_RECEIPT,
   KIND_SHADOW,
   KIND_WELCOME,
-  MESSAGE_BYTES_MAX,
 } from "../../assembly/codec/schema.generated";
-import { APP_TRAP, MESSAGE_KIND } from "../../assembly/errors/codes.generated";
+import { APP_TRAP, BOARD_PANIC, MESSAGE_KIND } from "../../assembly/errors/codes.generated";
 import { appEnter, appLeave } from "./app";
 import { bootNumber, bootStart } from "./boot";
 import { commandRun, commandsSend } from "./commands";
-import { hal_app_setup, hal_app_shadow, hal_app_timer, hal_link_kind, hal_now_us } from "./hal";
 import {
-  linkByte,
+  hal_app_setup,
+  hal_app_shadow,
+  hal_app_timer,
+  hal_app_trap,
+  hal_link_kind,
+  hal_now_us,
+  hal_panic,
+} from "./hal";
+import {
+  linkBuffer,
+  linkCapacity,
   linkDamaged,
   linkDeadline,
+  linkFilled,
   linkIsUp,
   linkMessage,
+  linkNext,
   linkPoll,
   linkReceipt,
   linkState,
 } from "./link";
-import { RETAINED_BASE, RETAINED_BYTES, reserve } from "./memory";
+import { RETAINED_BASE, retainedBytes } from "./memory";
 import { outboxCount, outboxDropped, outboxInFlight, outboxNextSequence } from "./outbox";
 import { parse, parseFind, parseUint } from "./parse";
 import { pinsAnnounce, pinsDeadline, pinsSend } from "./pins";
@@ -72,47 +82,53 @@ export {
 const COMPONENT_SYSTEM: usize = memory.data<u8>([0x73, 0x79, 0x73, 0x74, 0x65, 0x6d]);
 const SEVERITY_WARNING: u32 = 1;
 const SEVERITY_CRITICAL: u32 = 3;
+const SEVERITY_FATAL: u32 = 4;
 /** Callbacks run in one poll at most, so that the link is served however busy the app is. */
 const CALLBACKS_A_POLL: i32 = 16;
 
-const receive: usize = reserve(MESSAGE_BYTES_MAX);
 let traps: u32 = 0;
 let refused: u32 = 0;
 let announced: u32 = 0;
 
-/** Where the port puts up to MESSAGE_BYTES_MAX received bytes before it calls `link_receive`. */
+/** Where the port puts received bytes before it calls `link_receive`, and how many at most; both change with each call. */
 export function receive_buffer(): usize {
-  return receive;
+  return linkBuffer();
+}
+export function receive_capacity(): i32 {
+  return linkCapacity();
 }
 /** The region that a port keeps over a warm reset. */
 export function retained_base(): usize {
   return RETAINED_BASE;
 }
 export function retained_bytes(): usize {
-  return RETAINED_BYTES;
+  return retainedBytes();
 }
 
 export function boot(): void {
   bootStart();
-  startApp();
+  const panic = hal_panic();
+  if (panic != 0) errorAdd(BOARD_PANIC, SEVERITY_FATAL, COMPONENT_SYSTEM, 6, <i64>panic, 1, hal_now_us());
+  // Set-up counts as the moment of boot: deadlines are whole periods since then, the same on every board.
+  startApp(0);
 }
 
-function startApp(): void {
-  appEnter(hal_now_us(), true);
+function startApp(at: u64): void {
+  appEnter(at, true);
   const status = hal_app_setup();
   appLeave();
-  if (status < 0) trapped(status);
+  if (status < 0) trapped();
 }
 
 /** An app that traps is reported and stays stopped until its next start; in a callback it is started again at once. */
-function trapped(status: i32): void {
+function trapped(): void {
   traps += 1;
-  errorAdd(APP_TRAP, SEVERITY_CRITICAL, COMPONENT_SYSTEM, 6, <i64>status, traps, hal_now_us());
+  errorAdd(APP_TRAP, SEVERITY_CRITICAL, COMPONENT_SYSTEM, 6, <i64>hal_app_trap(), traps, hal_now_us());
 }
 function afterCallback(status: i32): void {
   if (status != -APP_TRAP) return;
-  trapped(status);
-  startApp();
+  trapped();
+  startApp(hal_now_us());
   sessionHelloRequested();
 }
 
@@ -127,12 +143,10 @@ export function link_down(): void {
 
 /** Takes what the port put into the receive buffer: one message, or bytes of the stream. */
 export function link_receive(length: i32): void {
-  if (length < 0 || length > MESSAGE_BYTES_MAX) return;
-  if (hal_link_kind() == 0) return dispatch(receive, length);
-  for (let index = 0; index < length; index += 1) {
-    const message = linkByte(load<u8>(receive + <usize>index));
-    if (message > 0) dispatch(linkMessage(), message);
-  }
+  if (length < 0 || length > linkCapacity()) return;
+  if (hal_link_kind() == 0) return dispatch(linkBuffer(), length);
+  linkFilled(length);
+  for (let message = linkNext(); message > 0; message = linkNext()) dispatch(linkMessage(), message);
 }
 
 function dispatch(ptr: usize, length: i32): void {

@@ -21,7 +21,7 @@
  */
 import { crc32 } from "../../assembly/codec/crc32";
 import { MESSAGE_WINDOW_MAX } from "../../assembly/codec/schema.generated";
-import { RETAINED_BASE, RETAINED_END } from "./memory";
+import { RETAINED_BASE, retainedBytes } from "./memory";
 
 const MAGIC: u32 = 0x54415244;
 const HEADER_BYTES: usize = 1024;
@@ -30,7 +30,7 @@ const DROP_BYTES: usize = 20;
 const DROPS_MAX: u32 = MESSAGE_WINDOW_MAX + 8;
 const HEADER_HEAD: usize = 40;
 const RING: usize = RETAINED_BASE + HEADER_BYTES * 2;
-const RING_BYTES: u32 = <u32>(RETAINED_END - RING);
+const RING_BYTES: u32 = retainedBytes() - <u32>HEADER_BYTES * 2;
 const RECORD_HEAD: u32 = 12;
 const WRAP: u16 = 0xffff;
 

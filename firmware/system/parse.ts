@@ -15,9 +15,8 @@ import {
   tokenValue,
 } from "../../assembly/codec/token";
 import { VALUE_BOOL, VALUE_NONE, VALUE_NUMBER } from "./build";
-import { reserve } from "./memory";
+import { tokens } from "./tokens";
 
-const tokens: usize = reserve(TOKEN_BYTES * <usize>TOKENS_MAX);
 let count: i32 = 0;
 
 /** Kind of the message, or the negative of a code. */

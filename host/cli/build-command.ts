@@ -1,48 +1,87 @@
 /** `tardi build`: an app's source to the image of a board. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type BoardDefinition, boardNamed } from "../../boards/definitions/definition.ts";
 import { type BuiltApp, buildApp, buildSystem } from "../../boards/toolchain/build.ts";
+import type { NativeBuild, NativeImage } from "../../boards/toolchain/native/image.ts";
 import { note, print, printJson, progress, yellow } from "./output.ts";
 
 export interface BuildOptions {
   readonly board: string;
   readonly json?: boolean;
   readonly out?: string;
+  readonly stats?: boolean;
 }
 
+/** Rows of --stats for people; --json has all of them. */
+const STATS_ROWS = 30;
+
 export async function buildCommand(path: string, options: BuildOptions): Promise<void> {
-  const line = options.json ? undefined : progress(`Building ${path} for ${options.board}`);
-  const built = await buildApp({ path, board: options.board });
-  line?.done(`${built.wasm.length} bytes`);
-  if (options.out !== undefined) await writeImage(options.out, built);
-  if (options.json) return printJson(describe(built, options.out));
-  for (const warning of built.warnings) note(`${yellow("warning")} ${warning}`);
-  print(`${built.manifest.name} ${built.manifest.version}  ${built.wasm.length} bytes of wasm`);
-  print(`capabilities: ${built.manifest.capabilities.join(", ") || "none"}`);
+  const definition = boardNamed(options.board);
+  const line = options.json ? undefined : progress(`Building ${path} for ${definition.title}`);
+  const app = await buildApp({ path, board: options.board });
+  const native = await nativeBuild(definition, app);
+  line?.done(`${app.wasm.length} bytes of wasm`);
+  if (options.out !== undefined) await writeImage(options.out, app, native);
+  if (options.json) return printJson(describe(app, native, options));
+  for (const warning of app.warnings) note(`${yellow("warning")} ${warning}`);
+  print(`${app.manifest.name} ${app.manifest.version}  ${app.wasm.length} bytes of wasm`);
+  print(`capabilities: ${app.manifest.capabilities.join(", ") || "none"}`);
+  if (native) {
+    print(`flash: base ${native.base.flashBytes}, app ${native.app.flashBytes} bytes`);
+    print(`RAM:   base ${native.base.ramBytes}, app ${native.app.ramBytes} bytes`);
+    if (options.stats) for (const part of ["base", "app"] as const) printStats(part, native[part]);
+  }
   if (options.out !== undefined) print(`written to ${options.out}`);
 }
 
-function describe(built: BuiltApp, out: string | undefined): unknown {
+async function nativeBuild(definition: BoardDefinition, app: BuiltApp): Promise<NativeBuild | undefined> {
+  if (definition.kind !== "native") return undefined;
+  const { buildNative } = await import("../../boards/toolchain/native/image.ts");
+  return buildNative(definition, app);
+}
+
+function printStats(part: string, image: NativeImage): void {
+  print(`\nlargest of ${part}:`);
+  for (const { bytes, place, name } of image.sizes.slice(0, STATS_ROWS))
+    print(`${`${bytes}`.padStart(7)} ${place.padEnd(5)} ${name}`);
+}
+
+function describe(app: BuiltApp, native: NativeBuild | undefined, { out, stats }: BuildOptions): unknown {
   return {
-    board: built.board,
-    name: built.manifest.name,
-    version: built.manifest.version,
-    wasmBytes: built.wasm.length,
-    capabilities: built.manifest.capabilities,
-    used: built.used,
-    warnings: built.warnings,
+    board: app.board,
+    name: app.manifest.name,
+    version: app.manifest.version,
+    wasmBytes: app.wasm.length,
+    arenaBytes: app.arenaBytes,
+    ...(native === undefined
+      ? {}
+      : {
+          flash: { base: native.base.flashBytes, app: native.app.flashBytes },
+          ram: { base: native.base.ramBytes, app: native.app.ramBytes },
+        }),
+    capabilities: app.manifest.capabilities,
+    used: app.used,
+    warnings: app.warnings,
+    ...(stats && native ? { stats: { base: native.base.sizes, app: native.app.sizes } } : {}),
     ...(out === undefined ? {} : { out }),
   };
 }
 
-/** What a virtual board runs: system.wasm, app.wasm, image.json. */
-export async function writeImage(folder: string, built: BuiltApp): Promise<void> {
+/** What a virtual board runs (system.wasm, app.wasm, image.json), and what a native one is flashed with. */
+export async function writeImage(folder: string, app: BuiltApp, native?: NativeBuild): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const { name, version } = built.manifest;
-  await writeFile(join(folder, "system.wasm"), await buildSystem());
-  await writeFile(join(folder, "app.wasm"), built.wasm);
+  const { name, version } = app.manifest;
+  await writeFile(join(folder, "system.wasm"), (await buildSystem()).wasm);
+  await writeFile(join(folder, "app.wasm"), app.wasm);
   await writeFile(
     join(folder, "image.json"),
-    `${JSON.stringify({ name, version, capabilities: built.capabilities })}\n`,
+    `${JSON.stringify({ name, version, capabilities: app.capabilities })}\n`,
   );
+  const definition = boardNamed(app.board);
+  if (native === undefined || definition.kind !== "native") return;
+  const { uf2Of } = await import("../../boards/toolchain/native/uf2.ts");
+  await writeFile(join(folder, "base.bin"), native.base.bytes);
+  await writeFile(join(folder, "app.bin"), native.app.bytes);
+  await writeFile(join(folder, `${name}-${app.board}.uf2`), uf2Of(definition, native));
 }

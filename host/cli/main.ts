@@ -118,7 +118,8 @@ function addBuild(program: Command): void {
     .description("compile an app.ts for a board")
     .addOption(new Option("--board <name>", "board").default("virtual"))
     .option("--out <folder>", "write the image")
-    .option("--json", "size and capabilities as JSON")
+    .option("--stats", "what takes flash and RAM, function by function")
+    .option("--json", "sizes and capabilities as JSON")
     .action(async (app, options) => (await import("./build-command.ts")).buildCommand(app, options));
   program
     .command("boards")

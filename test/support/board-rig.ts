@@ -28,7 +28,7 @@ export function builtApp(name: string): Promise<BuiltApp> {
 }
 
 export function systemModule(): Promise<WebAssembly.Module> {
-  system ??= buildSystem().then((wasm) => WebAssembly.compile(wasm));
+  system ??= buildSystem().then(({ wasm }) => WebAssembly.compile(wasm));
   return system;
 }
 

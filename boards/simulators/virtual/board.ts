@@ -7,7 +7,13 @@
  *        <--send-----     |  ^  <--tardi.*------
  *                       HAL: pins, ADC, journal, clock (this file)
  */
-import { ERRORS, LIMITS, RESET_REASONS, type ResetReason } from "../../../protocols/table.ts";
+import {
+  ERRORS,
+  RESET_REASONS,
+  type ResetReason,
+  TRAP_KINDS,
+  type TrapKind,
+} from "../../../protocols/table.ts";
 import { type AnalogSource, VirtualPins } from "./pins.ts";
 
 /** The part of the host's clock seam that a board needs. */
@@ -21,6 +27,8 @@ export interface BoardLink {
   readonly kind: "message" | "stream";
   /** False when it cannot take the bytes now. */
   send(bytes: Uint8Array): boolean;
+  /** Bytes that a stream takes now; without it as many as there are. */
+  room?(): number;
 }
 
 /** What an app's image says of itself; written by the toolchain. */
@@ -42,6 +50,8 @@ export interface VirtualBoardOptions {
   readonly link: BoardLink;
   readonly analog?: AnalogSource;
   readonly pinCount?: number;
+  /** RAM that survives a reset: 8192 bytes unless told otherwise, 4096 at least. */
+  readonly retainedBytes?: number;
   /** Journal of an earlier life of the board, as `journal()` gave it. */
   readonly journal?: ReadonlyMap<number, bigint>;
   /** What an app's trap said; the board itself reports it as an error record. */
@@ -71,6 +81,7 @@ interface SystemExports {
   link_down(): void;
   link_receive(length: number): void;
   receive_buffer(): number;
+  receive_capacity(): number;
   send_batch(): number;
   retained_base(): number;
   retained_bytes(): number;
@@ -88,6 +99,24 @@ interface AppExports {
 
 const BOARD_NAME = "virtual";
 const PINS_DEFAULT = 30;
+const RETAINED_BYTES = 8192;
+const STREAM_ROOM = 65_536;
+/** What V8 says of a trap; a stack that overflows is a RangeError instead. */
+const TRAPS: readonly (readonly [RegExp, TrapKind])[] = [
+  [/unreachable/, "unreachable"],
+  [/memory access|data segment/, "memory"],
+  [/(?:divide|remainder) by zero/, "divide-by-zero"],
+  [/divide result/, "integer-overflow"],
+  [/float unrepresentable/, "invalid-conversion"],
+  [/table|signature/, "call-indirect"],
+];
+
+/** Kind of what a call into an app threw; undefined for what is no trap. */
+export function trapKindOf(error: unknown): TrapKind | undefined {
+  if (error instanceof RangeError) return "stack";
+  if (!(error instanceof WebAssembly.RuntimeError)) return undefined;
+  return TRAPS.find(([pattern]) => pattern.test(error.message))?.[1] ?? "none";
+}
 const NEVER = 0xffff_ffff_ffff_ffffn;
 /** Node's timers take 31 bits of milliseconds. */
 const SLEEP_MS_MAX = 2 ** 31 - 1;
@@ -107,6 +136,7 @@ export class VirtualBoard {
   #cancel: () => void = () => {};
   #running = false;
   #paused = false;
+  #trap: TrapKind = "none";
   /** Calls for a poll so far; one that comes during a poll makes it go round again. */
   #calls = 0;
 
@@ -170,12 +200,12 @@ export class VirtualBoard {
   receive(bytes: Uint8Array): void {
     const system = this.#system;
     if (system === undefined || !this.#linkUp) return;
-    const room = LIMITS.MESSAGE_BYTES_MAX;
-    if (this.#options.link.kind === "message" && bytes.length > room) return;
-    for (let at = 0; at < bytes.length; at += room) {
-      const piece = bytes.subarray(at, at + room);
+    if (this.#options.link.kind === "message" && bytes.length > system.receive_capacity()) return;
+    for (let at = 0; at < bytes.length; ) {
+      const piece = bytes.subarray(at, at + system.receive_capacity());
       new Uint8Array(system.memory.buffer).set(piece, system.receive_buffer());
       system.link_receive(piece.length);
+      at += piece.length;
     }
     this.#poll();
   }
@@ -246,12 +276,18 @@ export class VirtualBoard {
       hal_capabilities: () => options.image.capabilities,
       hal_identity: (which: number, ptr: number, capacity: number) => this.#identity(which, ptr, capacity),
       hal_link_kind: () => (options.link.kind === "stream" ? 1 : 0),
+      hal_link_room: () => options.link.room?.() ?? STREAM_ROOM,
       hal_link_send: (ptr: number, length: number) => this.#send(ptr, length),
       hal_journal_read: (key: number) => this.#journal.get(key) ?? 0n,
       hal_journal_write: (key: number, value: bigint) => {
         this.#journal.set(key, BigInt.asUintN(64, value));
         return 0;
       },
+      hal_journal_due: () => 0,
+      hal_journal_prepare: () => {},
+      hal_retained_bytes: () => options.retainedBytes ?? RETAINED_BYTES,
+      hal_panic: () => 0n,
+      hal_app_trap: () => BigInt(TRAP_KINDS.indexOf(this.#trap)) << 32n,
       hal_app_read: (app: number, ptr: number, length: number) => this.#copy("read", app, ptr, length),
       hal_app_write: (app: number, ptr: number, length: number) => this.#copy("write", app, ptr, length),
       hal_app_setup: () => this.#setup(),
@@ -310,7 +346,9 @@ export class VirtualBoard {
     try {
       return run(this.#app as AppExports) ?? 0;
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) throw error;
+      const kind = trapKindOf(error);
+      if (kind === undefined) throw error;
+      this.#trap = kind;
       this.#options.onTrap?.(error);
       return -ERRORS.APP_TRAP.number;
     }

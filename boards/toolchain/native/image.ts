@@ -1,0 +1,271 @@
+/**
+ * Base and app of a board that runs native code: wasm to C to two images in flash, linked apart so that an app can be replaced
+ * without the base. Same input, same bytes.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "../../../protocols/crc.ts";
+import { TardigradeError } from "../../../protocols/error.ts";
+import type { NativeDefinition } from "../../definitions/definition.ts";
+import { type BuiltApp, type BuiltSystem, buildSystem } from "../build.ts";
+import { cached, digestOf } from "./cache.ts";
+import { abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
+import { type SymbolSize, sizesOf } from "./stats.ts";
+import { armTools, type CrossTools, run } from "./tools.ts";
+import { translate } from "./translate.ts";
+
+export interface NativeImage {
+  /** Where it lies in flash, as an offset. */
+  readonly offset: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly flashBytes: number;
+  readonly ramBytes: number;
+  /** What takes flash and RAM, largest first. */
+  readonly sizes: readonly SymbolSize[];
+}
+export interface NativeBuild {
+  readonly base: NativeImage;
+  readonly app: NativeImage;
+}
+
+const CPU = ["-mcpu=cortex-m0plus", "-mthumb"];
+const CFLAGS = [
+  ...CPU,
+  "-std=gnu11",
+  "-Os",
+  "-ffunction-sections",
+  "-fdata-sections",
+  "-fno-strict-aliasing",
+  "-fwrapv",
+  // A constant or a product must not be computed otherwise than WebAssembly says.
+  "-ffp-contract=off",
+  "-fno-math-errno",
+  "-Wall",
+  "-Wno-unused",
+  "-Wno-array-bounds",
+  '-DSTACK_REGISTER="sp"',
+];
+const LDFLAGS = [...CPU, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--build-id=none"];
+const COMMON = ["base.c", "crc32.c", "journal.c"];
+const PORT = ["vectors.S", "boot2.S", "start.c", "board.c", "uart.c", "flash.c", "pins.c", "divide.c"];
+/** What is small and seldom used goes into each image that uses it; the rest is the base's, behind the jump table. */
+const ROUNDING = ["float-pack.c", "float-round.c"];
+const ARITHMETIC = [...ROUNDING, "float32.c", "float64.c", "float-convert.c", "integer.c"];
+const BOOT2_BYTES = 252;
+const HEADER_LENGTH_AT = 8;
+const HEADER_CRC_AT = 12;
+const HEADER_CHECKED_FROM = 16;
+
+export async function buildNative(board: NativeDefinition, app: BuiltApp): Promise<NativeBuild> {
+  const tools = await armTools();
+  const base = await buildBase(board, tools, await buildSystem());
+  return { base, app: await buildAppImage(board, tools, app) };
+}
+
+/** Bytes of the vectors before the jump table, and of one entry of it; vectors.S draws both. */
+const TABLE_AT = 0x100 + 48 * 4;
+const ENTRY_BYTES = 12;
+
+async function buildBase(
+  board: NativeDefinition,
+  tools: CrossTools,
+  system: BuiltSystem,
+): Promise<NativeImage> {
+  const retainedBase = await retainedBaseOf(system.wasm, board.retainedBytes);
+  const { flash, ram } = board;
+  const slot = flash.slots[0];
+  if (slot === undefined) throw new TardigradeError("BUILD_BOARD", `${board.name} has no slot for an app.`);
+  const entries = abiEntries();
+  const defines = {
+    ABI_ENTRIES: entries.length,
+    SLOT_BYTES: slot.bytes,
+    JOURNAL_ADDRESS: flash.address + flash.journal.offset,
+    JOURNAL_BYTES: flash.journal.bytes,
+    LINK_IN_BYTES: board.linkInBytes,
+    LINK_OUT_BYTES: board.linkOutBytes,
+    SYSTEM_RETAINED_BYTES: board.retainedBytes,
+  };
+  const symbols = {
+    FLASH_ADDRESS: flash.address + flash.base.offset,
+    FLASH_BYTES: flash.base.bytes,
+    RAM_ADDRESS: ram.address + ram.base.offset,
+    RAM_BYTES: ram.base.bytes,
+    STACK_BYTES: board.stackBytes,
+    slot_a: flash.address + slot.offset,
+    app_ram_start: ram.address + ram.app.offset,
+    app_ram_end: ram.address + ram.app.offset + ram.app.bytes,
+  };
+  const key = digestOf([
+    "base",
+    tools.version,
+    JSON.stringify([CFLAGS, LDFLAGS, defines, symbols]),
+    system.wasm,
+    translate.toString(),
+    ...sources(["common", "cortex-m0plus", "wasm", board.port]),
+  ]);
+  const files = ["image.bin", "image.elf", "nm.txt"];
+  const [bin, , nm] = (await cached(key, files, async (folder) => {
+    const result = await translated(folder, system.wasm, {
+      module: "system",
+      arenaBytes: retainedBase + board.retainedBytes,
+      arenaSection: ".noinit.system",
+      clearedBytes: retainedBase,
+      checked: false,
+    });
+    await writeFile(join(folder, "hal.h"), result.importsHeader);
+    const port = portFolder();
+    const inputs = [
+      "system.c",
+      ...COMMON.map((name) => join(port, "common", name)),
+      ...PORT.map((name) => join(port, board.port, name)),
+      ...ARITHMETIC.map((name) => join(port, "cortex-m0plus", name)),
+    ];
+    await link(tools, folder, inputs, join(port, board.port, "base.ld"), defines, symbols);
+    const image = await readFile(join(folder, "image.bin"));
+    new DataView(image.buffer, image.byteOffset).setUint32(
+      BOOT2_BYTES,
+      boot2Crc(image.subarray(0, BOOT2_BYTES)),
+      true,
+    );
+    await writeFile(join(folder, "image.bin"), image);
+  })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
+  const sizes = sizesOf(new TextDecoder().decode(nm), "system", system.names, board.ram.address);
+  return {
+    offset: flash.base.offset,
+    bytes: bin,
+    flashBytes: bin.length,
+    ramBytes: ramBytes(nm, symbols.RAM_ADDRESS, "ram_end"),
+    sizes,
+  };
+}
+
+async function buildAppImage(
+  board: NativeDefinition,
+  tools: CrossTools,
+  app: BuiltApp,
+): Promise<NativeImage> {
+  const { flash, ram } = board;
+  const slot = flash.slots[0] as NativeDefinition["flash"]["slots"][number];
+  const entries = abiEntries();
+  const defines = {
+    ABI_ENTRIES: entries.length,
+    APP_ARENA_BYTES: app.arenaBytes,
+    APP_CAPABILITIES: app.capabilities,
+    APP_NAME: JSON.stringify(app.manifest.name),
+    APP_VERSION: JSON.stringify(app.manifest.version),
+  };
+  const symbols = {
+    SLOT_ADDRESS: flash.address + slot.offset,
+    SLOT_BYTES: slot.bytes,
+    RAM_ADDRESS: ram.address + ram.app.offset,
+    RAM_BYTES: ram.app.bytes,
+    app_stack_limit: ram.address + ram.base.offset + board.stackReserveBytes,
+  };
+  const key = digestOf([
+    "app",
+    tools.version,
+    JSON.stringify([CFLAGS, LDFLAGS, defines, symbols]),
+    app.wasm,
+    translate.toString(),
+    ...sources(["common", "cortex-m0plus", "wasm", board.port]),
+  ]);
+  const [bin, , nm] = (await cached(key, ["image.bin", "image.elf", "nm.txt"], async (folder) => {
+    await translated(folder, app.wasm, {
+      module: "app",
+      arenaBytes: app.arenaBytes,
+      arenaSection: ".noinit.app",
+      clearedBytes: app.arenaBytes,
+      checked: true,
+    });
+    const table = flash.address + flash.base.offset + TABLE_AT;
+    const lines = entries.flatMap(({ name }, index) => [
+      `.global ${name}`,
+      `.type ${name}, %function`,
+      `.thumb_set ${name}, 0x${(table + index * ENTRY_BYTES).toString(16)} + 1`,
+    ]);
+    await writeFile(join(folder, "abi.s"), `.syntax unified\n.thumb\n${lines.join("\n")}\n`);
+    const inputs = [
+      "app.c",
+      "abi.s",
+      join(portFolder(), "common/app-image.c"),
+      ...ROUNDING.map((name) => join(portFolder(), "cortex-m0plus", name)),
+    ];
+    await link(tools, folder, inputs, join(portFolder(), board.port, "app.ld"), defines, symbols);
+    const image = await readFile(join(folder, "image.bin"));
+    const view = new DataView(image.buffer, image.byteOffset, image.length);
+    view.setUint32(HEADER_LENGTH_AT, image.length, true);
+    view.setUint32(HEADER_CRC_AT, crc32(image.subarray(HEADER_CHECKED_FROM)), true);
+    await writeFile(join(folder, "image.bin"), image);
+  }).catch((error: unknown) => {
+    throw tooLarge(error, app, slot.bytes);
+  })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
+  return {
+    offset: slot.offset,
+    bytes: bin,
+    flashBytes: bin.length,
+    ramBytes: ramBytes(nm, symbols.RAM_ADDRESS, "ram_end"),
+    sizes: sizesOf(new TextDecoder().decode(nm), "app", app.names, board.ram.address),
+  };
+}
+
+function tooLarge(error: unknown, app: BuiltApp, slotBytes: number): unknown {
+  const region =
+    error instanceof TardigradeError ? /region `(\w+)' overflowed by (\d+) bytes/.exec(error.message) : null;
+  if (region === null) return error;
+  const what =
+    region[1] === "slot"
+      ? `${app.manifest.name} is ${region[2]} bytes larger than its slot of ${slotBytes}. See what takes the room with --stats, and drop what is not used.`
+      : `${app.manifest.name} needs ${region[2]} bytes more RAM than the board gives to apps. Its arena takes ${app.arenaBytes}: smaller arrays, fewer texts.`;
+  return new TardigradeError("BUILD_SIZE", what, { context: { component: "toolchain" }, cause: error });
+}
+
+async function link(
+  { prefix }: CrossTools,
+  folder: string,
+  inputs: readonly string[],
+  script: string,
+  defines: Readonly<Record<string, string | number>>,
+  symbols: Readonly<Record<string, number>>,
+): Promise<void> {
+  const port = portFolder();
+  await run(
+    `${prefix}gcc`,
+    [
+      ...CFLAGS,
+      `-ffile-prefix-map=${port}=port`,
+      "-I.",
+      `-I${port}`,
+      `-I${join(port, "common")}`,
+      ...Object.entries(defines).map(([name, value]) => `-D${name}=${value}`),
+      ...inputs,
+      ...LDFLAGS,
+      ...Object.entries(symbols).map(([name, value]) => `-Wl,--defsym=${name}=0x${value.toString(16)}`),
+      `-Wl,-T,${script}`,
+      "-o",
+      "image.elf",
+      "-lm",
+    ],
+    folder,
+  );
+  await run(`${prefix}objcopy`, ["-O", "binary", "image.elf", "image.bin"], folder);
+  const { stdout } = await run(`${prefix}nm`, ["-S", "--size-sort", "-n", "image.elf"], folder);
+  await writeFile(
+    join(folder, "nm.txt"),
+    (await run(`${prefix}nm`, ["-S", "-n", "image.elf"], folder)).stdout || stdout,
+  );
+}
+
+function ramBytes(nm: Uint8Array, start: number, end: string): number {
+  const line = new RegExp(`^([0-9a-f]+) .*\\b${end}$`, "m").exec(new TextDecoder().decode(nm));
+  return line === null ? 0 : Number.parseInt(line[1] as string, 16) - start;
+}
+
+/** CRC-32 as the boot ROM wants it behind the second stage: 0x04c11db7, not reflected, no final inversion. */
+export function boot2Crc(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) {
+    crc ^= byte << 24;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x8000_0000 ? (crc << 1) ^ 0x04c1_1db7 : crc << 1;
+  }
+  return crc >>> 0;
+}

@@ -1,0 +1,88 @@
+/**
+ * A gateway of few lines at the other end of a board's stream: the host's side of the link is the real one (protocols/link.ts), above
+ * it what came is kept, and acknowledged when told to.
+ */
+import { StreamLink } from "../../../protocols/link.ts";
+import { decodeMessage, encodeMessage } from "../../../protocols/message.ts";
+import type { Hello, Message } from "../../../protocols/messages.generated.ts";
+import type { TargetBoard } from "./target.ts";
+
+/** What a board says in its sequence. */
+export type Sequenced = Extract<Message, { readonly seq: number; readonly uptimeUs: number }>;
+
+export class StreamRig {
+  readonly board: TargetBoard;
+  readonly link: StreamLink;
+  /** Every message that came up, in order, repetitions included. */
+  readonly received: Message[] = [];
+  /** Each sequenced message once, in the order of its first arrival. */
+  readonly accepted: Sequenced[] = [];
+  readonly errors: string[] = [];
+  /** Acknowledge sequenced messages as they come. */
+  acknowledge = true;
+  /** False: the line is cut, both ways. */
+  connected = true;
+  window = 8;
+  /** Changes bytes on their way to the gateway, as a bad line does. */
+  noise: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes;
+  #durable = { boot: 0, seq: 0 };
+
+  constructor(board: TargetBoard) {
+    this.board = board;
+    this.link = new StreamLink({
+      send: (bytes) => {
+        if (this.connected) board.write(bytes);
+        return true;
+      },
+      deliver: (message) => this.#take(message),
+      onError: (code) => this.errors.push(code),
+    });
+    board.onBytes = (bytes) => {
+      if (this.connected) this.link.receive(this.noise(bytes), board.nowMs());
+    };
+  }
+
+  #take(bytes: Uint8Array): void {
+    const decoded = decodeMessage(bytes);
+    if (!decoded.ok) throw new Error(`the board sent ${decoded.code} at ${decoded.at}`);
+    const { message } = decoded;
+    this.received.push(message);
+    if (message.kind === "hello") {
+      const { session } = message;
+      if (this.#durable.boot === 0) this.#durable = { boot: message.oldestBoot, seq: message.oldestSeq - 1 };
+      this.send({ kind: "welcome", session, code: 0, ...this.#durable, window: this.window, wallMs: 0 });
+    } else if ("seq" in message && "uptimeUs" in message) this.#sequenced(message);
+  }
+
+  #sequenced(message: Sequenced): void {
+    const { boot, seq } = this.#durable;
+    const from = message.kind === "drop" ? message.from : message.seq;
+    const isNext = message.boot === boot ? from === seq + 1 : message.boot > boot && from === 1;
+    if (isNext) {
+      this.accepted.push(message);
+      this.#durable = { boot: message.boot, seq: message.seq };
+    }
+    if (this.acknowledge) this.send({ kind: "durableAck", ...this.#durable });
+  }
+
+  send(message: Message): void {
+    this.link.enqueue(encodeMessage(message), this.board.nowMs());
+  }
+
+  of<K extends Message["kind"]>(kind: K): Extract<Message, { kind: K }>[] {
+    return this.received.filter((message) => message.kind === kind) as never;
+  }
+
+  get hello(): Hello | undefined {
+    return this.of("hello").at(-1);
+  }
+
+  /** Runs the board and this side of the link. True when `until` came to hold. */
+  async run(ms: number, until?: () => boolean): Promise<boolean> {
+    await this.board.run(ms, () => {
+      this.link.poll(this.board.nowMs());
+      return until?.() ?? false;
+    });
+    return until?.() ?? false;
+  }
+}
