@@ -125,6 +125,15 @@ describe("UART", () => {
     expect([more.kept(1), more.sent[0].length]).toEqual([1, 8]);
   });
 
+  test("without FIFOs, and its registers after a reset of the block", () => {
+    const { board, sent, kept } = lab([15, 5]);
+    board.advance(START_US);
+    board.receiveUart(0, bytes("HAL-8"));
+    board.advance(2000);
+    expect(text(sent[0])).toBe("IBM.9");
+    expect([kept(1), kept(2), kept(3)]).toEqual([0x300, 0, 0x11]);
+  });
+
   test("holds no more than its line, and nothing without power", () => {
     const { board } = lab([255]);
     expect(board.receiveUart(0, new Uint8Array(2 ** 21))).toBe(2 ** 20);
@@ -153,6 +162,12 @@ describe("time", () => {
     expect(kept(3)).toBe(0);
   });
 
+  test("WFI does not sleep through an interrupt that is pending already", () => {
+    const { board, kept } = lab([17]);
+    board.advance(START_US);
+    expect(kept(1)).toBe(1);
+  });
+
   test("nextEventUs is now while it executes, and nothing when it is off", () => {
     const { board } = lab([9]);
     board.advance(START_US);
@@ -161,6 +176,15 @@ describe("time", () => {
     expect(board.nextEventUs()).toBe(Number.POSITIVE_INFINITY);
     board.advance(500);
     expect(board.nowUs).toBeCloseTo(START_US + 500, 0);
+  });
+
+  test("the timer's 64 bits, its alarms, and one set for a time gone by", () => {
+    const { board, kept } = lab([16]);
+    board.advance(START_US);
+    expect([kept(1), kept(3), kept(4), kept(5)]).toEqual([1, 7, 0, 1]);
+    expect(kept(2)).toBeGreaterThanOrEqual(0x100);
+    expect(kept(2)).toBeLessThan(0x110);
+    expect(board.nextEventUs()).toBeGreaterThan(4294e6);
   });
 
   test("the start-up waits for crystal and PLL: 1.1 ms at least", () => {
@@ -206,6 +230,19 @@ describe("pins and ADC", () => {
     expect(board.pins.mode(6)).toBe("pwm");
     expect(board.pins.level(6)).toBe(Math.round(65_535 / 4));
     expect(board.nextEventUs()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("a PWM slice interrupts as it wraps; the other counts by itself", () => {
+    const { board, kept } = lab([14]);
+    board.advance(START_US);
+    const before = kept(1);
+    board.advance(80_000);
+    expect(kept(1) - before).toBe(80);
+    expect([kept(2) & 1, kept(4)]).toEqual([1, 2]);
+    expect(kept(3)).toBeLessThan(10);
+    board.advance(30_000);
+    expect(kept(1)).toBeGreaterThan(100);
+    expect(board.nextEventUs() - board.nowUs).toBeLessThan(1000);
   });
 
   test("the ADC reads its source when it converts, with 12 bits", () => {
