@@ -5,6 +5,7 @@ const ROOMS = [
   "protocols",
   "boards/toolchain",
   "boards/simulators/virtual",
+  "boards/simulators/pico",
   "host/core",
   "host/io",
   "host/store",

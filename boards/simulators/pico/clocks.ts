@@ -34,7 +34,8 @@ export class Crystal {
             if ((value & 0xfff) !== 0xaa0) violations.report("clock", "XOSC_CTRL FREQ_RANGE is not 1-15 MHz");
             if (enable === XOSC_ENABLE) this.#start();
             else if (enable === XOSC_DISABLE) this.#stableNanos = Number.POSITIVE_INFINITY;
-            else violations.report("clock", "XOSC_CTRL ENABLE is neither fab nor d1e");
+            // Zero changes nothing: the usual first write sets the range alone.
+            else if (enable !== 0) violations.report("clock", "XOSC_CTRL ENABLE is neither fab nor d1e");
             this.registers.set(0, value);
             changed();
           },

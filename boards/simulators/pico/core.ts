@@ -25,6 +25,44 @@ export function wakes(core: Core): boolean {
   return false;
 }
 
+/** Bits 15 to 6 of the instructions that take the carry in. */
+const ADCS = 0b01_0000_0101;
+const SBCS = 0b01_0000_0110;
+const SIGN = 0x8000_0000;
+
+/**
+ * Sums and differences with the flags of the real processor. rp2040js adds the carry to the second operand first; 7fffffff
+ * and a carry then looks like a negative number, and comparing 64-bit numbers with the largest one goes wrong.
+ */
+function arithmetic(chip: RP2040): object {
+  const { core } = chip;
+  /** The second operand before the carry was added, as far as its sign matters; its register is at `shift` of the opcode. */
+  const operand = (value: number, carrying: number, shift: number): number => {
+    if (value !== SIGN) return value;
+    const opcode = chip.readUint16(core.PC - 2);
+    return opcode >>> 6 === carrying ? (core.registers[(opcode >>> shift) & 7] as number) : value;
+  };
+  return {
+    addUpdateFlags: (a: number, b: number): number => {
+      const sum = a + b;
+      const result = sum | 0;
+      core.N = result < 0;
+      core.Z = result === 0;
+      core.C = sum > 0xffff_ffff;
+      core.V = (~(a ^ operand(b, ADCS, 0)) & (a ^ result)) < 0;
+      return result;
+    },
+    substractUpdateFlags: (a: number, b: number): number => {
+      const result = (a - b) | 0;
+      core.N = result < 0;
+      core.Z = result === 0;
+      core.C = a >= b;
+      core.V = ((a ^ operand(b, SBCS, 3)) & (a ^ result)) < 0;
+      return result;
+    },
+  };
+}
+
 /** Gives the address of the instruction that is being executed, for `Violations.pc`. */
 export function installCore(chip: RP2040, violations: Violations): (address: number | undefined) => number {
   const { core } = chip;
@@ -38,6 +76,8 @@ export function installCore(chip: RP2040, violations: Violations): (address: num
       known = undefined;
     }
   };
+
+  Object.assign(core, arithmetic(chip));
 
   // rp2040js enters the handler from here, even with PRIMASK set; the next instruction is where it belongs.
   core.setInterrupt = (irq, value) => {

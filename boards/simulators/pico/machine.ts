@@ -166,6 +166,7 @@ export class Machine {
       [0x18000, this.#xip.ssi],
       [0x40008, this.#clocks],
       [0x4000c, resets.registers],
+      [0x40014, this.#pinFunctions()],
       [0x40018, flashPins(violations)],
       [0x40024, this.#crystal.registers],
       [0x40028, this.#plls[0].registers],
@@ -222,6 +223,18 @@ export class Machine {
       setInterrupt: (value) => chip.setInterrupt(IRQ_UART0 + index, value),
       sent: (byte) => this.#options.onUartByte(index, byte),
     });
+  }
+
+  /** rp2040js' IO_BANK0; a UART that gets its pin may take up what waits on the line. */
+  #pinFunctions(): BusPeripheral {
+    const block = this.chip.peripherals[0x40014] as BusPeripheral;
+    return {
+      readUint32: (offset) => block.readUint32(offset),
+      writeUint32Atomic: (offset, value, alias) => {
+        block.writeUint32Atomic(offset, value, alias);
+        for (const uart of this.uarts) uart.poke();
+      },
+    };
   }
 
   #systemControl(): BusPeripheral & { has(offset: number): boolean } {

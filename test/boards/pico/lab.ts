@@ -15,6 +15,7 @@ const FLAGS = [
   "-Wextra",
   "-Werror",
   "-ffreestanding",
+  "-masm-syntax-unified",
   "--param=min-pagesize=0",
 ];
 const CHOICE = 0x1_0000;

@@ -31,8 +31,8 @@ void run_fault(uint32_t number) {
     case 101: REG(0x00000004) = 1; break;
     case 102: word = REG(0x30000000); break;
     case 103: REG(0x20042000) = 1; break;
-    case 104: word = *(volatile uint32_t *)((uintptr_t)&word + 2); break;
-    case 105: *(volatile uint16_t *)((uintptr_t)&word + 1) = 7; break;
+    case 104: __asm volatile("ldr r0, [%0]" ::"r"((uintptr_t)&word + 2) : "r0"); break;
+    case 105: __asm volatile("strh %0, [%0]" ::"r"((uintptr_t)&word + 1) : "memory"); break;
     case 106: REG(0x40048000) = 1; break; /* I2C1, still in reset */
     case 107: word = REG(WATCHDOG + 0x40); break; /* no such register */
     case 108: enter_command_mode(); break;

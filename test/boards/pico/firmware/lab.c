@@ -4,7 +4,6 @@
 __attribute__((section(".choice"), used)) const volatile uint32_t choice[4] = {0xffffffff, 0, 0, 0};
 #define SECTOR 0x80000u
 #define FLASH(offset) (*(const volatile uint32_t *)(0x10000000u + (offset)))
-/* SSI fast enough only at power-on: 0 would read garbage. */
 
 /* 0: each UART echoes, with its case turned, by interrupts. The ring is larger than what the test sends at once. */
 static volatile uint8_t ring[2][4096];
@@ -234,9 +233,107 @@ static void drain(void) {
   for (;;) wait_for_interrupt();
 }
 
+/* 13: the sign and overflow of signed 64-bit differences and sums, as compilers take them from SBCS and ADCS. */
+static uint32_t difference_flags(int64_t a, int64_t b) {
+  uint32_t flags;
+  __asm volatile("subs %Q1, %Q1, %Q2\n sbcs %R1, %R2\n mrs %0, apsr" : "=r"(flags), "+l"(a) : "l"(b) : "cc");
+  return flags >> 28;
+}
+static uint32_t sum_flags(int64_t a, int64_t b) {
+  uint32_t flags;
+  __asm volatile("adds %Q1, %Q1, %Q2\n adcs %R1, %R2\n mrs %0, apsr" : "=r"(flags), "+l"(a) : "l"(b) : "cc");
+  return flags >> 28;
+}
+static void compare(void) {
+  static const volatile int64_t values[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+  uint32_t at = 1;
+  for (int i = 0; i < 7; i++)
+    for (int j = 0; j < 7; j++) {
+      kept[at++] = difference_flags(values[i], values[j]);
+      kept[at++] = sum_flags(values[i], values[j]);
+    }
+}
+
+/* 14: a PWM slice wraps every millisecond and interrupts; another counts without. */
+static void on_wrap(void) {
+  kept[1]++;
+  kept[2] = REG(PWM + 0xa4);
+  REG(PWM + 0xa4) = 1;
+}
+static void wrap(void) {
+  kept[1] = kept[2] = 0;
+  for (int slice = 0; slice < 2; slice++) {
+    REG(PWM + slice * 0x14 + 4) = 125 << 4;
+    REG(PWM + slice * 0x14 + 0x10) = 999;
+    REG(PWM + slice * 0x14 + 0xc) = 500;
+  }
+  REG(PWM + 0xa8) = 1;
+  enable_interrupt(IRQ_PWM, on_wrap);
+  REG(PWM + 0xa0) = 3;
+  for (;;) {
+    wait_for_interrupt();
+    kept[3] = REG(PWM + 0x14 + 8);
+    kept[4] = REG(PWM + 0xa4);
+    /* An output fed by PWM, inverted from 100 wraps on. */
+    if (kept[1] == 100) SET(PWM) = 1u << 2;
+  }
+}
+
+/* 15: UART0 without its FIFOs, by polling; choice[1] bytes, then its block is put into reset and out again. */
+static void single(void) {
+  uart_open(UART0, 0, 115200);
+  REG(UART0 + 0x2c) = 0x60;
+  for (uint32_t i = 0; i < choice[1]; i++) {
+    while (REG(UART0 + 0x18) & 0x10) {
+    }
+    uart_put(UART0, (uint8_t)(REG(UART0) + 1));
+  }
+  while (REG(UART0 + 0x18) & 8) {
+  }
+  SET(RESETS) = 1u << 22;
+  CLEAR(RESETS) = 1u << 22;
+  kept[1] = REG(UART0 + 0x30);
+  kept[2] = REG(UART0 + 0x24);
+  kept[3] = REG(UART0 + 0xfe0);
+}
+
+static void on_third(void) {
+  REG(TIMER + 0x34) = 8;
+  kept[1]++;
+}
+/* 16: the timer is set to just before its upper word changes; alarm 3 comes after that. */
+static void over_the_word(void) {
+  REG(TIMER + 4) = 0xffffff00u;
+  REG(TIMER) = 6;
+  REG(TIMER + 0x38) = 8;
+  enable_interrupt(3, on_third);
+  REG(TIMER + 0x1c) = 0x100;
+  kept[1] = 0;
+  while (kept[1] == 0) wait_for_interrupt();
+  kept[2] = REG(TIMER + 0x0c);
+  kept[3] = REG(TIMER + 0x08);
+  kept[4] = REG(TIMER + 0x20);
+  REG(TIMER + 0x10) = now_us() - 5; /* gone by: matches in 71 minutes only */
+  kept[5] = REG(TIMER + 0x20);
+}
+
+/* 17: an interrupt that is pending already when WFI is executed must not be slept through. */
+static void pending(void) {
+  kept[1] = 0;
+  enable_interrupt(IRQ_TIMER0, no_work);
+  alarm_at(now_us() + 10);
+  __asm volatile("cpsid i");
+  for (const uint32_t from = now_us(); now_us() - from < 100;) {
+  }
+  wait_for_interrupt();
+  kept[1] = 1;
+  __asm volatile("cpsie i");
+}
+
 int main(void) {
   static void (*const experiments[])(void) = {echo,    sleep, pins,    convert,   count_boots, program_twice, erase_with_alarms,
-                                              restart, churn, compute, read_late, usb_boot,    drain};
+                                              restart, churn, compute, read_late, usb_boot,    drain,   compare,
+                                              wrap,  single, over_the_word, pending};
   kept[0]++;
   if (choice[0] < sizeof experiments / sizeof *experiments) experiments[choice[0]]();
   else run_fault(choice[0]);

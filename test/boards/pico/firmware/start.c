@@ -29,7 +29,8 @@ static RAM_CODE void on_interrupt_in_ram(void) {
 
 static void start_clocks(void) {
   REG(XOSC + 0x0c) = 47; /* 1 ms */
-  REG(XOSC) = 0xfabaa0;
+  REG(XOSC) = 0xaa0;
+  SET(XOSC) = 0xfab000;
   while (!(REG(XOSC + 4) & 0x80000000u)) {
   }
   REG(CLOCKS + 0x30) = 2; /* clk_ref from the crystal */
