@@ -1,5 +1,5 @@
 /**
- * What every board must do alike, by the app test/fixtures/conform on its link: an app and a gateway cannot tell boards apart by
+ * What every board must do alike, by the app test/fixtures/apps/conform on its link: an app and a gateway cannot tell boards apart by
  * anything but their name. A variable points it at real hardware (board.test.ts).
  */
 import { afterEach, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { CAPABILITIES, ERRORS, TRAP_KINDS, type TrapKind } from "../../protocols
 import { StreamRig } from "../support/boards/stream-rig.ts";
 import { type TargetBoard, type TargetOptions, word12 } from "../support/boards/target.ts";
 
-export const CONFORM_APP = "test/fixtures/conform/app.ts";
+export const CONFORM_APP = "test/fixtures/apps/conform/app.ts";
 const WORDS = [0.25, 0.5, 0.75, 1, 0].map(word12);
 const TICK_US = 100_000;
 
@@ -42,7 +42,7 @@ export function boardSuite(suite: BoardSuite): void {
         board: suite.name === "serial" ? expect.any(String) : suite.name,
         app: "conform",
         version: "1.2.3",
-        capabilities: [telemetry, log, shadow, commands, pins, adc].reduce(
+        capabilities: [telemetry, log, shadow, commands, pins, adc].reduce<number>(
           (bits, bit) => bits | (1 << bit),
           0,
         ),
