@@ -54,7 +54,7 @@ import {
   sessionWelcome,
 } from "./session";
 import { shadowAnnounce, shadowApply, shadowSend } from "./shadow";
-import { batchRecover, errorAdd, readingsBatched, readingsProduced } from "./telemetry";
+import { batchClose, batchRecover, errorAdd, readingsBatched, readingsProduced } from "./telemetry";
 import { timerDeadline, timerDue, timerTake } from "./timers";
 
 export {
@@ -125,6 +125,8 @@ function startApp(at: u64): void {
 /** An app that traps is reported and stays stopped until its next start; in a callback it is started again at once. */
 function trapped(): void {
   traps += 1;
+  // What was recorded before comes before.
+  batchClose();
   errorAdd(APP_TRAP, SEVERITY_CRITICAL, COMPONENT_SYSTEM, 6, <i64>hal_app_trap(), traps, hal_now_us());
 }
 function afterCallback(status: i32): void {

@@ -28,7 +28,9 @@ const HEAD_DATA: u32 = 0x10;
 const HEAD_CONTROL: u32 = 0x11;
 /** A frame of the greatest length, or a window of usual ones. */
 const HELD_BYTES: u32 = 1536;
+/** Silence after which unreceipted frames are sent again; doubled each time, so that a device nobody hears does not shout. */
 const RETRY_US: u64 = 250_000;
+const RETRY_MAX_US: u64 = 4_000_000;
 const HEARTBEAT_US: u64 = 5_000_000;
 /** What the other side sent before it heard of the pause has arrived by then: a window of usual frames at 115200 baud. */
 const PAUSE_US: u64 = 30_000;
@@ -49,6 +51,7 @@ let credits: u32 = 0;
 let received: u32 = 0;
 let receiptDue: bool = false;
 let retryAt: u64 = NEVER;
+let retryUs: u64 = RETRY_US;
 let heartbeatAt: u64 = NEVER;
 let eraseAt: u64 = NEVER;
 /** Bytes in `incoming`, how many of them hold no zero, and whether what comes until the next zero is too long to keep. */
@@ -83,6 +86,7 @@ export function linkReset(id: u32): void {
   receiptDue = false;
   credits = LINK_WINDOW_FRAMES;
   retryAt = NEVER;
+  retryUs = RETRY_US;
   heartbeatAt = hal_now_us() + HEARTBEAT_US;
 }
 
@@ -123,7 +127,7 @@ function pump(): void {
     if (frameSend(held + <usize>sentBytes + 3, <i32>length) != 0) break;
     sentFrames += 1;
     sentBytes += entryBytes(length);
-    if (retryAt == NEVER) retryAt = hal_now_us() + RETRY_US;
+    if (retryAt == NEVER) retryAt = hal_now_us() + retryUs;
   }
 }
 
@@ -140,7 +144,8 @@ export function linkReceipt(ofSession: u32, number: u32, room: u32): void {
   sentBytes = sentBytes > bytes ? sentBytes - bytes : 0;
   receipted = number;
   credits = room;
-  retryAt = sentFrames > 0 ? hal_now_us() + RETRY_US : NEVER;
+  retryUs = RETRY_US;
+  retryAt = sentFrames > 0 ? hal_now_us() + retryUs : NEVER;
   pump();
 }
 
@@ -157,7 +162,8 @@ export function linkPoll(now: u64): void {
   if (now >= retryAt) {
     sentFrames = 0;
     sentBytes = 0;
-    retryAt = credits == 0 ? now + RETRY_US : NEVER;
+    retryUs = retryUs * 2 < RETRY_MAX_US ? retryUs * 2 : RETRY_MAX_US;
+    retryAt = credits == 0 ? now + retryUs : NEVER;
   }
   pump();
   if (eraseAt == NEVER && hal_journal_due() != 0) {
