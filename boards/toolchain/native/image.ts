@@ -199,7 +199,7 @@ async function buildAppImage(
     view.setUint32(HEADER_CRC_AT, crc32(image.subarray(HEADER_CHECKED_FROM)), true);
     await writeFile(join(folder, "image.bin"), image);
   }).catch((error: unknown) => {
-    throw tooLarge(error, app, slot.bytes);
+    throw tooLarge(error, app, slot.bytes, symbols.RAM_ADDRESS + symbols.RAM_BYTES);
   })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
   return {
     offset: slot.offset,
@@ -210,14 +210,17 @@ async function buildAppImage(
   };
 }
 
-function tooLarge(error: unknown, app: BuiltApp, slotBytes: number): unknown {
-  const region =
-    error instanceof TardigradeError ? /region `(\w+)' overflowed by (\d+) bytes/.exec(error.message) : null;
-  if (region === null) return error;
+/** The linker says it in two ways: a region overflowed by so much, or a section's end is not within it. */
+function tooLarge(error: unknown, app: BuiltApp, slotBytes: number, ramEnd: number): unknown {
+  const message = error instanceof TardigradeError ? error.message : "";
+  const flash = /region `slot' overflowed by (\d+) bytes/.exec(message)?.[1];
+  const end = /address (0x[0-9a-f]+) of \S+ section \S+ is not within region `ram'/.exec(message)?.[1];
+  if (flash === undefined && end === undefined) return error;
+  const { name } = app.manifest;
   const what =
-    region[1] === "slot"
-      ? `${app.manifest.name} is ${region[2]} bytes larger than its slot of ${slotBytes}. See what takes the room with --stats, and drop what is not used.`
-      : `${app.manifest.name} needs ${region[2]} bytes more RAM than the board gives to apps. Its arena takes ${app.arenaBytes}: smaller arrays, fewer texts.`;
+    flash !== undefined
+      ? `${name} is ${flash} bytes larger than its slot of ${slotBytes}. See what takes the room with --stats, and drop what is not used.`
+      : `${name} needs ${Number(end) - ramEnd} bytes more RAM than the board gives to apps. Its memory takes ${app.arenaBytes}: smaller arrays, fewer texts.`;
   return new TardigradeError("BUILD_SIZE", what, { context: { component: "toolchain" }, cause: error });
 }
 
