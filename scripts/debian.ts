@@ -12,6 +12,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "mosquitto", proof: "/usr/sbin/mosquitto" },
   { name: "mosquitto-clients", proof: "/usr/bin/mosquitto_sub" },
   { name: "prometheus", proof: "/usr/bin/promtool" },
+  { name: "gcc", proof: "/usr/bin/gcc" },
   { name: "gcc-arm-none-eabi", proof: "/usr/bin/arm-none-eabi-gcc" },
   { name: "libnewlib-arm-none-eabi", proof: "/usr/lib/arm-none-eabi/newlib" },
 ];

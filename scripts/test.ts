@@ -10,6 +10,10 @@ const VITEST = "node_modules/vitest/vitest.mjs";
 /** Suites that talk to programs of Debian packages. */
 const NEEDS_DEBIAN = [
   "test/peers/**",
+  "test/boards/native/**",
+  "test/boards/pico/**",
+  "test/conform/board.test.ts",
+  "test/firmware/**",
   "test/host/gateway/brokers.test.ts",
   "test/host/gateway/forwarder-exactly-once.test.ts",
   "test/host/observe/promtool.test.ts",

@@ -54,6 +54,10 @@ export function frameSend(raw: usize, length: i32): i32 {
   put(0);
   return 0;
 }
+/** Ends whatever a reset cut off in the middle, so that it does not take the next frame with it. */
+export function frameBreak(): void {
+  put(0);
+}
 function put(byte: u32): void {
   store<u8>(mark, <u8>byte);
   hal_link_send(mark, 1);

@@ -18,7 +18,7 @@ import {
 } from "../../assembly/codec/schema.generated";
 import { LINK_DOWN, QUEUE_FULL } from "../../assembly/errors/codes.generated";
 import { buildEnd, buildStart, buildUint, built } from "./build";
-import { frameHead, frameNumber, frameOpen, frameSeal, frameSend, frameSession } from "./frame";
+import { frameBreak, frameHead, frameNumber, frameOpen, frameSeal, frameSend, frameSession } from "./frame";
 import { hal_journal_due, hal_journal_prepare, hal_link_kind, hal_link_send, hal_now_us } from "./hal";
 import { reserve } from "./memory";
 import { NEVER } from "./timers";
@@ -88,6 +88,7 @@ export function linkReset(id: u32): void {
   retryAt = NEVER;
   retryUs = RETRY_US;
   heartbeatAt = hal_now_us() + HEARTBEAT_US;
+  if (hal_link_kind() == STREAM) frameBreak();
 }
 
 function heldLength(at: u32): u32 {
