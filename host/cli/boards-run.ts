@@ -7,9 +7,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type BoardImage, VirtualBoard } from "../../boards/simulators/virtual/board.ts";
 import { MqttLink } from "../../boards/simulators/virtual/mqtt-link.ts";
+import type { AnalogSource } from "../../boards/simulators/virtual/pins.ts";
 import { type Channel, readColumn, replay } from "../../boards/simulators/virtual/replay.ts";
 import { systemClock } from "../io/clock.ts";
+import { nodeNetwork } from "../io/network.ts";
 import { systemRandom } from "../io/random.ts";
+import type { PicoBoards } from "./pico-boards.ts";
 
 export interface BoardsRunOptions {
   readonly url: string;
@@ -23,10 +26,15 @@ export interface BoardsRunOptions {
   readonly prefix: string;
   readonly username?: string;
   readonly password?: string;
+  /** Emulated Picos: their flash image, and a TCP port for the UART of each. */
+  readonly picoImage?: string;
+  readonly picoPort?: readonly number[];
 }
 
+/** Of all boards together; `boards` are the virtual ones, `picos` the emulated ones. */
 export interface BoardsFigures {
   readonly boards: number;
+  readonly picos: number;
   readonly connected: number;
   readonly produced: number;
   readonly dropped: number;
@@ -51,21 +59,24 @@ interface Running {
 }
 
 export async function runBoards(options: BoardsRunOptions): Promise<void> {
-  const boards = await openBoards(options);
+  const { boards, picos } = await openBoards(options);
   const clock = systemClock();
   let stopped = false;
   let cancel = () => {};
   const report = () => {
     if (stopped) return;
-    say("figures", figuresOf(boards));
+    say("figures", figuresOf(boards, picos));
     cancel = clock.alarm(REPORT_MS, report);
   };
   report();
   await new Promise<void>((resolve) => {
     const lines = createInterface({ input: process.stdin });
     lines.on("line", (line) => {
-      if (line === "pause") for (const { board } of boards) board.pauseApp();
-      if (line === "pause" || line === "figures") say("figures", figuresOf(boards));
+      if (line === "pause") {
+        for (const { board } of boards) board.pauseApp();
+        picos?.pause();
+      }
+      if (line === "pause" || line === "figures") say("figures", figuresOf(boards, picos));
       if (line === "stop") resolve();
     });
     // Whoever started it is gone.
@@ -78,7 +89,8 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
   });
   stopped = true;
   cancel();
-  say("final", figuresOf(boards));
+  say("final", figuresOf(boards, picos));
+  await picos?.close();
   await Promise.all(boards.map(({ link }) => link.close()));
   for (const { board } of boards) board.powerCut();
   // An open standard input would keep the process.
@@ -89,7 +101,12 @@ function say(type: string, figures: BoardsFigures): void {
   process.stdout.write(`${JSON.stringify({ type, ...figures })}\n`);
 }
 
-async function openBoards(options: BoardsRunOptions): Promise<readonly Running[]> {
+interface Opened {
+  readonly boards: readonly Running[];
+  readonly picos: PicoBoards | undefined;
+}
+
+async function openBoards(options: BoardsRunOptions): Promise<Opened> {
   const system = await WebAssembly.compile(await readBytes(join(options.image, "system.wasm")));
   const app = await WebAssembly.compile(await readBytes(join(options.image, "app.wasm")));
   const about = JSON.parse(await readFile(join(options.image, "image.json"), "utf8")) as Omit<
@@ -101,6 +118,14 @@ async function openBoards(options: BoardsRunOptions): Promise<readonly Running[]
   const clock = systemClock();
   const random = systemRandom();
   const boards: Running[] = [];
+  const analogOf = (index: number) =>
+    replay({
+      series,
+      channels: options.columns,
+      rowMs: options.rowMs,
+      firstRow: index * ROWS_APART,
+    });
+  const picos = await openPicos(options, (index) => analogOf(options.count + index));
   for (let index = 0; index < options.count; index += 1) {
     const id = deviceName(options.prefix, index);
     const link = new MqttLink({
@@ -118,12 +143,7 @@ async function openBoards(options: BoardsRunOptions): Promise<readonly Running[]
       clock,
       random: () => random.u32(),
       link,
-      analog: replay({
-        series,
-        channels: options.columns,
-        rowMs: options.rowMs,
-        firstRow: index * ROWS_APART,
-      }),
+      analog: analogOf(index),
     });
     board.powerOn();
     link.open(board);
@@ -131,15 +151,42 @@ async function openBoards(options: BoardsRunOptions): Promise<readonly Running[]
     if (index % CONNECT_BATCH === CONNECT_BATCH - 1)
       await new Promise<void>((resolve) => clock.alarm(100, resolve));
   }
-  return boards;
+  return { boards, picos };
+}
+
+/** The emulator is loaded where a Pico is wanted. */
+async function openPicos(
+  { picoImage, picoPort = [] }: BoardsRunOptions,
+  analog: (index: number) => AnalogSource,
+): Promise<PicoBoards | undefined> {
+  if (picoImage === undefined || picoPort.length === 0) return undefined;
+  const { openPicoBoards } = await import("./pico-boards.ts");
+  return openPicoBoards({
+    image: picoImage,
+    ports: picoPort,
+    analog,
+    network: nodeNetwork(),
+    clock: systemClock(),
+    random: systemRandom(),
+  });
 }
 
 async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return Uint8Array.from(await readFile(path));
 }
 
-function figuresOf(boards: readonly Running[]): BoardsFigures {
-  const sum = { boards: boards.length, connected: 0, produced: 0, dropped: 0, held: 0, batched: 0, traps: 0 };
+function figuresOf(boards: readonly Running[], picos: PicoBoards | undefined): BoardsFigures {
+  const native = picos?.figures();
+  const sum = {
+    boards: boards.length,
+    picos: native?.boards ?? 0,
+    connected: native?.connected ?? 0,
+    produced: native?.produced ?? 0,
+    dropped: native?.dropped ?? 0,
+    held: native?.held ?? 0,
+    batched: 0,
+    traps: native?.traps ?? 0,
+  };
   for (const { board } of boards) {
     const figures = board.figures();
     sum.connected += figures.sessionOpen ? 1 : 0;

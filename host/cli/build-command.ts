@@ -35,7 +35,10 @@ export async function buildCommand(path: string, options: BuildOptions): Promise
   if (options.out !== undefined) print(`written to ${options.out}`);
 }
 
-async function nativeBuild(definition: BoardDefinition, app: BuiltApp): Promise<NativeBuild | undefined> {
+export async function nativeBuild(
+  definition: BoardDefinition,
+  app: BuiltApp,
+): Promise<NativeBuild | undefined> {
   if (definition.kind !== "native") return undefined;
   const { buildNative } = await import("../../boards/toolchain/native/image.ts");
   return buildNative(definition, app);
@@ -80,8 +83,9 @@ export async function writeImage(folder: string, app: BuiltApp, native?: NativeB
   );
   const definition = boardNamed(app.board);
   if (native === undefined || definition.kind !== "native") return;
-  const { uf2Of } = await import("../../boards/toolchain/native/uf2.ts");
+  const { flashOf, uf2Of } = await import("../../boards/toolchain/native/uf2.ts");
   await writeFile(join(folder, "base.bin"), native.base.bytes);
   await writeFile(join(folder, "app.bin"), native.app.bytes);
+  await writeFile(join(folder, "flash.bin"), flashOf(definition, native));
   await writeFile(join(folder, `${name}-${app.board}.uf2`), uf2Of(definition, native));
 }

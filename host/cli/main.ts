@@ -21,6 +21,10 @@ function integer(low: number, high: number): (text: string) => number {
   };
 }
 
+function ports(text: string, list: readonly number[] = []): readonly number[] {
+  return [...list, integer(1, 65535)(text)];
+}
+
 function seconds(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 31_536_000)) throw new InvalidArgumentError("must be seconds, above 0.");
@@ -88,6 +92,7 @@ function addStart(program: Command): void {
     .option("--port <n>", "MQTT port", integer(1, 65535), MQTT_PORT)
     .option("--http-port <n>", "HTTP port", integer(1, 65535), HTTP_PORT)
     .option("--virtual <n>", "virtual boards", integer(1, 5000), 10)
+    .option("--pico <n>", "emulated Picos, where the ARM toolchain is installed", integer(0, 16), 1)
     .option("--kill-gateway <seconds>", "kill -9 the gateway on that beat and start it again", seconds)
     .option("--app <file>", "firmware", "firmware/apps/greenhouse/app.ts")
     .option("--csv <file>", "series to replay, with a header line")
@@ -134,6 +139,11 @@ function addBuild(program: Command): void {
     .option("--csv <file>", "series to replay")
     .option("--column <name:low:high>", "column for the next ADC channel and its scale", column)
     .option("--row-ms <n>", "milliseconds a row", integer(1, 86_400_000), 1000)
+    .option(
+      "--pico-image <file>",
+      "flash image of emulated Picos, `tardi build --board pico --out` writes it",
+    )
+    .option("--pico-port <n>", "an emulated Pico, with its UART on that TCP port; repeat for more", ports)
     .option("--username <name>", "for the broker; the password comes from TARDIGRADE_MQTT_PASSWORD")
     .action(async (options) => {
       const { runBoards } = await import("./boards-run.ts");

@@ -10,12 +10,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { boardNamed } from "../../boards/definitions/definition.ts";
 import { buildApp } from "../../boards/toolchain/build.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { systemClock } from "../io/clock.ts";
+import { nodeNetwork } from "../io/network.ts";
 import { type BoardsFigures, deviceName } from "./boards-run.ts";
 import { BridgeClient } from "./bridge-client.ts";
-import { writeImage } from "./build-command.ts";
+import { nativeBuild, writeImage } from "./build-command.ts";
 import { type Child, startChild, usageOf } from "./child.ts";
 import { countLog } from "./count-log.ts";
 import { type Downstream, openDownstream } from "./downstream.ts";
@@ -29,6 +31,8 @@ export interface StartOptions {
   readonly port: number;
   readonly httpPort: number;
   readonly virtual: number;
+  /** Emulated Picos wanted; none without the ARM toolchain. */
+  readonly pico: number;
   readonly killGateway?: number;
   readonly csv: string;
   readonly columns: readonly { readonly column: string; readonly low: number; readonly high: number }[];
@@ -55,6 +59,7 @@ export interface StartReport {
 }
 
 const PREFIX = "greenhouse";
+const PICO_PREFIX = "pico";
 const READY_MS = 60_000;
 const DRAIN_MS = 60_000;
 const STOP_MS = 20_000;
@@ -67,6 +72,8 @@ class StartRun {
   readonly #clock = systemClock();
   readonly #data: string;
   readonly #downstream: Downstream;
+  /** TCP port of each emulated Pico's UART. */
+  readonly #picoPorts: readonly number[];
   #gateway: Child | undefined;
   #gatewayReady: () => void = () => {};
   #boards: Child | undefined;
@@ -83,7 +90,8 @@ class StartRun {
   #cpuNowS = 0;
   #gatewayMs = 0;
 
-  constructor(options: StartOptions, data: string, downstream: Downstream) {
+  constructor(options: StartOptions, data: string, downstream: Downstream, picoPorts: readonly number[]) {
+    this.#picoPorts = picoPorts;
     this.#options = options;
     this.#data = data;
     this.#downstream = downstream;
@@ -91,16 +99,20 @@ class StartRun {
 
   async run(image: string): Promise<StartReport> {
     const { virtual, json } = this.#options;
+    const picos = this.#picoPorts.length;
+    const wanted = virtual + picos;
     await this.#writeConfig();
     const starting = progress("Starting the gateway");
     await this.#startGateway();
     starting.done(`MQTT ${this.#mqttUrl}, HTTP http://127.0.0.1:${this.#options.httpPort}`);
-    const connecting = progress(`Starting ${virtual} virtual boards`);
+    const connecting = progress(
+      `Starting ${virtual} virtual boards${picos > 0 ? ` and ${picos} emulated Pico${picos > 1 ? "s" : ""}` : ""}`,
+    );
     this.#startBoards(image);
     await this.#until(
-      () => (this.#figures?.connected ?? 0) >= virtual,
+      () => (this.#figures?.connected ?? 0) >= wanted,
       READY_MS,
-      () => connecting.update(`${this.#figures?.connected ?? 0} of ${virtual} connected`),
+      () => connecting.update(`${this.#figures?.connected ?? 0} of ${wanted} connected`),
     );
     connecting.done(`${this.#figures?.connected ?? 0} connected`);
     this.#bridge = await BridgeClient.open({ url: this.#mqttUrl, site: this.#options.site }, true);
@@ -135,6 +147,11 @@ class StartRun {
       `  clientId: tardigrade-${site}`,
       "log:",
       "  level: warn",
+      ...(this.#picoPorts.length > 0 ? ["serial:"] : []),
+      ...this.#picoPorts.flatMap((tcp, index) => [
+        `  - port: tcp://127.0.0.1:${tcp}`,
+        `    device: ${deviceName(PICO_PREFIX, index)}`,
+      ]),
     ];
     await writeFile(this.#configPath, `${text.join("\n")}\n`);
   }
@@ -197,6 +214,8 @@ class StartRun {
     ];
     args.push("--csv", csv, "--row-ms", `${ROW_MS}`, "--prefix", PREFIX);
     for (const { column, low, high } of columns) args.push("--column", `${column}:${low}:${high}`);
+    if (this.#picoPorts.length > 0) args.push("--pico-image", join(image, "flash.bin"));
+    for (const tcp of this.#picoPorts) args.push("--pico-port", `${tcp}`);
     this.#boards = startChild(args, (line) => {
       if (line.type === "figures" || line.type === "final") this.#figures = line as unknown as BoardsFigures;
     });
@@ -255,7 +274,9 @@ class StartRun {
   }
 
   #command(): void {
-    const device = deviceName(PREFIX, this.#commands.sent % this.#options.virtual);
+    const { virtual } = this.#options;
+    const index = this.#commands.sent % (virtual + this.#picoPorts.length);
+    const device = index < virtual ? deviceName(PREFIX, index) : deviceName(PICO_PREFIX, index - virtual);
     this.#commands.sent += 1;
     this.#bridge?.request("command", { device, name: "water", args: { seconds: 1 } }).then(
       () => {
@@ -324,7 +345,10 @@ class StartRun {
     const missing = Math.max(0, produced - log.dropped - log.stored, log.stored - forwarded);
     const errors = new Map(this.#errorsBefore);
     return {
-      boards: { virtual: this.#figures?.boards ?? 0 },
+      boards: {
+        virtual: this.#figures?.boards ?? 0,
+        ...(this.#figures?.picos ? { pico: this.#figures.picos } : {}),
+      },
       telemetry: {
         produced,
         stored: log.stored,
@@ -376,16 +400,45 @@ class StartRun {
   }
 }
 
+/** Ports that nobody listens on now: the gateway must know them before the boards listen. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const network = nodeNetwork();
+  const servers = [];
+  for (let port = 0; port < count; port += 1)
+    servers.push(await network.listen({ host: "127.0.0.1", port: 0 }, (stream) => stream.close()));
+  for (const server of servers) await server.close();
+  return servers.map(({ port }) => port);
+}
+
+async function hasArmTools(): Promise<boolean> {
+  const { armTools } = await import("../../boards/toolchain/native/tools.ts");
+  return armTools().then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Resolves with the exit code: 1 when a reading was lost or came twice. */
 export async function startCommand(options: StartOptions): Promise<number> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "tardigrade-")));
   const building = progress(`Compiling ${options.app} and the system`);
-  const built = await buildApp({ path: options.app, board: "virtual" });
+  const native = options.pico > 0 && (await hasArmTools());
+  const built = await buildApp({ path: options.app, board: native ? "pico" : "virtual" });
   const image = join(data, "image");
-  await writeImage(image, built);
-  building.done(`${built.wasm.length} bytes of app`);
+  const images = native ? await nativeBuild(boardNamed("pico"), built) : undefined;
+  await writeImage(image, built, images);
+  building.done(
+    images === undefined
+      ? `${built.wasm.length} bytes of app`
+      : `${built.wasm.length} bytes of wasm; Pico: base ${images.base.flashBytes}, app ${images.app.flashBytes} bytes of flash`,
+  );
+  if (options.pico > 0 && !native)
+    note(
+      "No emulated Pico: there is no arm-none-eabi-gcc here. On Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi.",
+    );
+  const picoPorts = native ? await freePorts(options.pico) : [];
   const downstream = await openDownstream(options.site);
-  const run = new StartRun(options, data, downstream);
+  const run = new StartRun(options, data, downstream, picoPorts);
   try {
     const report = await run.run(image);
     if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
