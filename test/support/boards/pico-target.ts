@@ -27,6 +27,8 @@ export function nativeBuild(app: string): Promise<NativeBuild> {
 
 export async function picoTarget(
   options: TargetOptions & {
+    /** Flash of an earlier board; else the app freshly flashed. */
+    readonly flash?: Uint8Array;
     readonly onFlashOperation?: (operation: FlashOperation) => FlashCut | undefined;
   },
 ): Promise<PicoTarget> {
@@ -34,7 +36,7 @@ export async function picoTarget(
   const reads: number[] = [];
   const console: string[] = [];
   const pico = new PicoBoard({
-    flash: flashOf(PICO, build),
+    flash: options.flash ?? flashOf(PICO, build),
     analog: (channel) => {
       const words = options.series?.[channel];
       if (words === undefined) return Number.NaN;
