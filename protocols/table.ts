@@ -338,6 +338,20 @@ export const ERRORS = {
     "retry",
     "The other side of a connection cannot be reached; it is tried again.",
   ),
+  SERIAL_OPEN: host(
+    530,
+    "warning",
+    "retry",
+    "A serial port cannot be opened; check cable, path, rights and whether another program holds it.",
+  ),
+  SERIAL_LOST: host(531, "warning", "retry", "A serial port went away; it is opened again when it is back."),
+  SERIAL_SILENT: host(
+    532,
+    "warning",
+    "retry",
+    "No whole frame came over a serial port for too long; it is closed and opened again.",
+  ),
+  SERIAL_LIST: host(533, "error", "escalate", "The machine's serial ports cannot be listed."),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

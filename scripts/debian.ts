@@ -12,6 +12,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "mosquitto", proof: "/usr/sbin/mosquitto" },
   { name: "mosquitto-clients", proof: "/usr/bin/mosquitto_sub" },
   { name: "prometheus", proof: "/usr/bin/promtool" },
+  { name: "socat", proof: "/usr/bin/socat" },
 ];
 
 const missing = () => PACKAGES.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);

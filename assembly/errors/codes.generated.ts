@@ -152,6 +152,14 @@ export const CORE_TRAP: i32 = 509;
 export const GATEWAY_UNREACHABLE: i32 = 510;
 /** The other side of a connection cannot be reached; it is tried again. */
 export const CONNECTION_FAILED: i32 = 520;
+/** A serial port cannot be opened; check cable, path, rights and whether another program holds it. */
+export const SERIAL_OPEN: i32 = 530;
+/** A serial port went away; it is opened again when it is back. */
+export const SERIAL_LOST: i32 = 531;
+/** No whole frame came over a serial port for too long; it is closed and opened again. */
+export const SERIAL_SILENT: i32 = 532;
+/** The machine's serial ports cannot be listed. */
+export const SERIAL_LIST: i32 = 533;
 /** The compiler refused the app; its messages say where. */
 export const BUILD_FAILED: i32 = 600;
 /** A function uses a variable of the function around it; make that variable a top-level `let`. */
