@@ -28,14 +28,17 @@ export interface SystemSerialOptions {
 }
 
 export function systemSerial(options: SystemSerialOptions = {}): SerialPorts {
-  const library = (): Promise<Library> => load(options.load ?? (() => import("serialport")));
+  const library = (): Promise<Library> => loadSerial(options.load);
   return {
     list: async () => (await listSerialPorts(options.folders)) ?? listByLibrary(await library()),
     open: async (path, { baudRate }) => open(await library(), path, baudRate),
   };
 }
 
-async function load(loader: () => Promise<Library>): Promise<Library> {
+/** Rejects with DEPENDENCY_MISSING. */
+export async function loadSerial(
+  loader: SystemSerialOptions["load"] = () => import("serialport"),
+): Promise<Library> {
   try {
     return await loader();
   } catch (cause) {

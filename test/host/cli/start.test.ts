@@ -170,6 +170,19 @@ describe("says what to do", () => {
     expect((await tardi(["command", "a", "b", "c"])).stderr).toContain("name=value");
     expect((await tardi(["--help"])).stdout).toContain("monitor");
   });
+  test("doctor finds a serial port that is not there", async () => {
+    const config = [
+      `data: ${join(folder, "doc")}`,
+      `mqtt: { port: ${await freePort()} }`,
+      `http: { port: ${await freePort()} }`,
+      "serial: [{ port: /dev/absent, device: pot }]",
+    ];
+    writeFileSync(join(folder, "serial.yaml"), config.join("\n"));
+    const { code, stdout } = await tardi(["doctor", "--config", "serial.yaml"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/serialport +ok/);
+    expect(stdout).toMatch(/port of pot +warning +\/dev\/absent is not there/);
+  });
   test("doctor finds a taken port", async () => {
     const port = await freePort();
     writeFileSync(
