@@ -7,8 +7,9 @@
  * credits allow, and sends again after silence. Control frames (hello, welcome, receipts) stand outside. A receipt says only that the
  * other side has the frame in memory; durable acknowledgements are messages above this.
  *
- * A session begins when the device's hello names it; both sides then count from 1. Time comes in with each call, effects
- * go out through the two functions given at construction.
+ * A session begins when the device's hello names it; both sides then count from 1. A device takes frames of its own session
+ * only, so a host that has just started learns the session's number from whatever the device sends, and can ask it for a
+ * hello in those words. Time comes in with each call, effects go out through the functions given at construction.
  */
 import { encodeFrame, type Frame, FrameReader } from "./frame.ts";
 import { decodeMessage, encodeMessage } from "./message.ts";
@@ -22,8 +23,14 @@ export interface StreamLinkOptions {
   readonly deliver: (message: Uint8Array) => void;
   /** A damaged or foreign frame; counted by the caller. */
   readonly onError?: (code: ErrorCode) => void;
+  /** A whole frame came; `ofSession` is false when it belongs to a session that this side does not know. */
+  readonly onFrame?: (ofSession: boolean) => void;
+  /** Frames that are sent again after silence. */
+  readonly onRetry?: (frames: number) => void;
   /** Messages waiting for the window; beyond it enqueue() refuses. 64 by default. */
   readonly queueMax?: number;
+  /** RETRY_MS by default; more where the line is so slow that a frame and its receipt take longer. */
+  readonly retryMs?: number;
 }
 
 /** Silence after which unreceipted frames are sent again. */
@@ -36,7 +43,10 @@ const SESSION_NONE = -1;
 export class StreamLink {
   readonly #options: StreamLinkOptions;
   readonly #reader = new FrameReader();
+  readonly #retryMs: number;
   #session = SESSION_NONE;
+  /** Session of the last whole frame: the one whose control frames the other side takes. */
+  #peerSession = 0;
   /** Unreceipted and waiting payloads, oldest first; the first of them has number receipted + 1. */
   #held: Uint8Array[] = [];
   #receipted = 0;
@@ -46,9 +56,12 @@ export class StreamLink {
   #receiptDue = false;
   #retryAtMs = Number.POSITIVE_INFINITY;
   #hold = false;
+  /** Credits were given again, and no frame shows yet that the other side knows. */
+  #raised = false;
 
   constructor(options: StreamLinkOptions) {
     this.#options = options;
+    this.#retryMs = options.retryMs ?? RETRY_MS;
   }
 
   get session(): number {
@@ -63,7 +76,14 @@ export class StreamLink {
   setHold(hold: boolean): void {
     if (this.#hold === hold) return;
     this.#hold = hold;
+    this.#raised = !hold;
     this.#receiptDue = this.#session !== SESSION_NONE;
+  }
+
+  /** The wire can take bytes again after send() said false. */
+  ready(nowMs: number): void {
+    this.#pump(nowMs);
+    this.poll(nowMs);
   }
 
   /** Sends a message in the session's order. False when the queue is full or there is no session: the caller keeps it. */
@@ -78,16 +98,20 @@ export class StreamLink {
   }
 
   #control(payload: Uint8Array): boolean {
-    const session = this.#session === SESSION_NONE ? 0 : this.#session;
-    return this.#options.send(encodeFrame({ type: "control", session, number: 0, payload }));
+    return this.#options.send(
+      encodeFrame({ type: "control", session: this.#peerSession, number: 0, payload }),
+    );
   }
 
   /** Bytes from the wire, in any pieces. */
   receive(bytes: Uint8Array, nowMs: number): void {
     this.#reader.push(bytes, (result) => {
-      if (!result.ok) this.#options.onError?.(result.code);
-      else if (result.frame.type === "control") this.#takeControl(result.frame, nowMs);
-      else this.#takeData(result.frame);
+      if (!result.ok) return this.#options.onError?.(result.code);
+      const { frame } = result;
+      this.#peerSession = frame.session;
+      if (frame.type === "control") this.#takeControl(frame, nowMs);
+      else this.#takeData(frame);
+      this.#options.onFrame?.(frame.session === this.#session);
     });
     this.poll(nowMs);
   }
@@ -109,12 +133,14 @@ export class StreamLink {
     this.#received = 0;
     this.#credits = LIMITS.LINK_WINDOW_FRAMES;
     this.#receiptDue = false;
+    this.#raised = false;
     this.#retryAtMs = Number.POSITIVE_INFINITY;
   }
 
   #takeData(frame: Frame): void {
     if (frame.session !== this.#session) return;
     this.#receiptDue = true;
+    this.#raised = false;
     if (frame.number !== this.#received + 1 || this.#hold) return;
     this.#received += 1;
     this.#options.deliver(frame.payload);
@@ -127,7 +153,9 @@ export class StreamLink {
     this.#sent = Math.max(0, this.#sent - newly);
     this.#receipted = receipt.received;
     this.#credits = receipt.credits;
-    this.#retryAtMs = this.#sent > 0 ? nowMs + RETRY_MS : Number.POSITIVE_INFINITY;
+    // The receipt that gave credits again may have been lost; a device without credits still sends its heartbeat.
+    if (this.#raised) this.#receiptDue = true;
+    this.#retryAtMs = this.#sent > 0 ? nowMs + this.#retryMs : Number.POSITIVE_INFINITY;
     this.#pump(nowMs);
   }
 
@@ -141,12 +169,13 @@ export class StreamLink {
     }
     // With credits at zero nothing is on the wire that could be lost, but the receipt that raises them may have been.
     if (this.#held.length > 0 && this.#retryAtMs === Number.POSITIVE_INFINITY)
-      this.#retryAtMs = nowMs + RETRY_MS;
+      this.#retryAtMs = nowMs + this.#retryMs;
   }
 
   /** Sends what is due. Returns when to call again at the latest, Infinity for when something happens. */
   poll(nowMs: number): number {
     if (nowMs >= this.#retryAtMs) {
+      if (this.#sent > 0) this.#options.onRetry?.(this.#sent);
       this.#sent = 0;
       this.#retryAtMs = Number.POSITIVE_INFINITY;
       this.#pump(nowMs);

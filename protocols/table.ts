@@ -375,6 +375,20 @@ export const ERRORS = {
     "ignore",
     "A UF2 file is torn, for another board, or no UF2; the flash is untouched.",
   ),
+  SERIAL_OPEN: host(
+    540,
+    "warning",
+    "retry",
+    "A serial port cannot be opened; check cable, path, rights and whether another program holds it.",
+  ),
+  SERIAL_LOST: host(541, "warning", "retry", "A serial port went away; it is opened again when it is back."),
+  SERIAL_SILENT: host(
+    542,
+    "warning",
+    "retry",
+    "No whole frame came over a serial port for too long; it is closed and opened again.",
+  ),
+  SERIAL_LIST: host(543, "error", "escalate", "The machine's serial ports cannot be listed."),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

@@ -15,6 +15,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "gcc", proof: "/usr/bin/gcc" },
   { name: "gcc-arm-none-eabi", proof: "/usr/bin/arm-none-eabi-gcc" },
   { name: "libnewlib-arm-none-eabi", proof: "/usr/lib/arm-none-eabi/newlib" },
+  { name: "socat", proof: "/usr/bin/socat" },
 ];
 
 const missing = () => PACKAGES.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);

@@ -160,6 +160,14 @@ export const BOARD_STRICT: i32 = 530;
 export const BOARD_NO_BOOT: i32 = 531;
 /** A UF2 file is torn, for another board, or no UF2; the flash is untouched. */
 export const UF2_INVALID: i32 = 532;
+/** A serial port cannot be opened; check cable, path, rights and whether another program holds it. */
+export const SERIAL_OPEN: i32 = 540;
+/** A serial port went away; it is opened again when it is back. */
+export const SERIAL_LOST: i32 = 541;
+/** No whole frame came over a serial port for too long; it is closed and opened again. */
+export const SERIAL_SILENT: i32 = 542;
+/** The machine's serial ports cannot be listed. */
+export const SERIAL_LIST: i32 = 543;
 /** The compiler refused the app; its messages say where. */
 export const BUILD_FAILED: i32 = 600;
 /** A function uses a variable of the function around it; make that variable a top-level `let`. */

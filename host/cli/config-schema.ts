@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from "typebox";
 import { ERRORS, type ErrorCode, SEVERITIES, type Severity } from "../../protocols/table.ts";
+import { LINKS_MAX } from "../gateway/device-links.ts";
 import { LOGGER_LEVELS, type LoggerLevel } from "../observe/logger.ts";
 
 /** Shorter ones can be guessed. */
@@ -99,6 +100,17 @@ const Forward = Type.Object(
   { ...closed, description: "Store and forward to another broker" },
 );
 
+const SerialLink = Type.Object(
+  {
+    port: text("Path of the port, such as /dev/ttyACM0; one below /dev/serial/by-id stays the same", {
+      pattern: "^[^\\u0000-\\u001f]+$",
+    }),
+    baud: whole("Bits a second", { minimum: 300, maximum: 4_000_000, default: 115_200 }),
+    device: text("Id of the device at its other end", { pattern: "^(?!bridge$)[a-z0-9][a-z0-9-]{0,30}$" }),
+  },
+  closed,
+);
+
 const Limits = section(
   {
     devices: whole("Devices at most", { minimum: 1, maximum: 100_000, default: 5000 }),
@@ -150,6 +162,11 @@ export const ConfigSchema = Type.Object(
     mqtt: Mqtt,
     http: Http,
     store: Store,
+    serial: Type.Array(SerialLink, {
+      maxItems: LINKS_MAX,
+      default: [],
+      description: "Devices at serial ports of this machine",
+    }),
     forward: Type.Optional(Forward),
     limits: Limits,
     alerts: Alerts,

@@ -56,11 +56,11 @@ export function loadConfig(text: string, fileName: string, environment: Environm
   return config;
 }
 
-/** `mqtt:` with every key below it commented out means its defaults. */
+/** `mqtt:` or `serial:` with everything below it commented out means its defaults. */
 function withoutEmptySections(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const kept = Object.entries(value).filter(
-    ([name, found]) => found !== null || schemaAt([name]).type !== "object",
+    ([name, found]) => found !== null || !/^(?:object|array)$/.test(schemaAt([name]).type ?? ""),
   );
   return Object.fromEntries(kept);
 }
@@ -187,7 +187,7 @@ function withSecrets(
 }
 
 /** What one key means for another. */
-function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: Document): Problem[] {
+function ruleProblems({ mqtt, http, store, serial, forward, alerts }: Config, document: Document): Problem[] {
   const problems: Problem[] = [];
   const add = (path: Path, message: string, code: Problem["code"] = "CONFIG_INVALID"): void => {
     problems.push({ code, position: valuePosition(document, path), message });
@@ -226,6 +226,17 @@ function ruleProblems({ mqtt, http, store, forward, alerts }: Config, document: 
   const forwardPassword = forward?.password ?? forward?.passwordEnv;
   if (forward !== undefined && (forward.username === undefined) !== (forwardPassword === undefined)) {
     add(["forward"], "forward needs username and password, or neither");
+  }
+  for (const [index, link] of serial.entries()) {
+    for (const key of ["port", "device"] as const) {
+      const first = serial.findIndex((other) => other[key] === link[key]);
+      if (first < index) {
+        add(
+          ["serial", index, key],
+          `serial[${index}].${key} ${shown(link[key])} is that of serial[${first}] too`,
+        );
+      }
+    }
   }
   for (const [index, threshold] of alerts.thresholds.entries()) {
     if (threshold.code !== undefined || threshold.severity !== undefined) continue;

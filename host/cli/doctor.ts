@@ -1,6 +1,6 @@
 /** `tardi doctor`: what on this machine could keep a gateway or a build from working, and what to do about it. */
 import { existsSync } from "node:fs";
-import { mkdir, open, rm, statfs } from "node:fs/promises";
+import { access, constants, mkdir, open, rm, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
@@ -40,6 +40,7 @@ export async function doctorCommand(config: Config, source: string, json: boolea
       "warning",
       "npm install lmdb, or set `store.state: memory` (state is then rebuilt from the log at each start).",
     ),
+    ...(await checkSerial(config.serial)),
     await checkModule("assemblyscript", "building firmware", "failed", "npm install assemblyscript"),
   ];
   if (json) printJson(findings);
@@ -133,6 +134,31 @@ async function checkData(data: string): Promise<readonly Finding[]> {
   } finally {
     await rm(existed ? probe : data, { recursive: true, force: true });
   }
+}
+
+/** A port that is absent may be plugged in later; one without rights stays useless. */
+async function checkSerial(links: Config["serial"]): Promise<readonly Finding[]> {
+  if (links.length === 0) return [];
+  const ports = await Promise.all(
+    links.map(async ({ port, device }) => {
+      const check = `port of ${device}`;
+      const code = await access(port, constants.R_OK | constants.W_OK).then(
+        () => undefined,
+        (error: NodeJS.ErrnoException) => error.code,
+      );
+      if (code === undefined) return finding(check, "ok", `${port} can be opened`);
+      if (code === "ENOENT")
+        return finding(check, "warning", `${port} is not there`, "Plug it in; `tardi ports` lists what is.");
+      return finding(
+        check,
+        "failed",
+        `${port}: ${code}`,
+        "Add the user to the port's group (dialout or uucp).",
+      );
+    }),
+  );
+  const module = await checkModule("serialport", "serial links", "failed", "npm install serialport");
+  return [module, ...ports];
 }
 
 async function checkModule(

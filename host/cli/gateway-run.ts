@@ -174,7 +174,16 @@ async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
     thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
     ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
+    ...(config.serial.length === 0 ? {} : { serial: await serialOptions(config.serial) }),
   };
+}
+
+/** A missing package ends the start: a link that can never open would only fill the log. */
+async function serialOptions(serial: Config["serial"]) {
+  const { loadSerial, systemSerial } = await import("../io/serial.ts");
+  await loadSerial();
+  const links = serial.map(({ port, baud, device }) => ({ port, baudRate: baud, device }));
+  return { ports: systemSerial(), links };
 }
 
 async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: string, logger: Logger) {

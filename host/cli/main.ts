@@ -151,6 +151,14 @@ function addBuild(program: Command): void {
     });
 }
 
+function addPorts(program: Command): void {
+  program
+    .command("ports")
+    .description("serial ports of this machine, and what is plugged in")
+    .option("--json", "JSON on standard output")
+    .action(async (options) => (await import("./ports-command.ts")).portsCommand(options));
+}
+
 function addGateway(program: Command): void {
   const config = (command: Command) =>
     command.option("--config <file>", "tardigrade.yaml (the one here when there is one)");
@@ -228,6 +236,7 @@ function buildProgram(): Command {
     .showSuggestionAfterError();
   addStart(program);
   addBuild(program);
+  addPorts(program);
   addGateway(program);
   addFleet(program);
   return program;

@@ -13,6 +13,7 @@ import { openSegmentLog, type SegmentLog } from "../store/segment-log.ts";
 import { AlertLog } from "./alert-log.ts";
 import { Bridge } from "./bridge.ts";
 import { Commands } from "./commands.ts";
+import { checkBindings, DeviceLinks } from "./device-links.ts";
 import { sessionOf } from "./device-row.ts";
 import { ErrorMonitor } from "./error-monitor.ts";
 import { EventHub } from "./events.ts";
@@ -25,6 +26,7 @@ import { Maintenance } from "./maintenance.ts";
 import { DEFAULT_LIMITS, type Gateway, type GatewayLimits, type GatewayOptions } from "./options.ts";
 import { PresenceBoard } from "./presence.ts";
 import { type Applied, Projection } from "./projection.ts";
+import { SerialLink, SILENCE_MS } from "./serial-link.ts";
 import { Service } from "./service-view.ts";
 import { Shadows } from "./shadows.ts";
 import { wallStamps } from "./stamps.ts";
@@ -41,6 +43,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     const message = `"${site.slice(0, 40)}" is no site name: use 1 to 31 of a-z, 0-9 and -, not first a -.`;
     throw new TardigradeError("CONFIG_INVALID", message);
   }
+  checkBindings(options.serial?.links ?? []);
   const log = await openSegmentLog({ folder: "log", ...options.log, disk, clock, random, meter, logger });
   const running = new Running(options, log);
   try {
@@ -70,6 +73,7 @@ class Running {
   readonly #events: EventHub;
   readonly #states: StateTopics;
   readonly #deviceList: StateTopics;
+  readonly #links: DeviceLinks;
   #commands!: Commands;
   #service!: Service;
   #bridge!: Bridge;
@@ -147,6 +151,7 @@ class Running {
       intervalMs: DEVICE_LIST_MS,
       publish: () => this.#bridge.devices(),
     });
+    this.#links = this.#serialLinks();
   }
 
   async start(): Promise<void> {
@@ -205,6 +210,7 @@ class Running {
       monitor: this.#monitor,
       events: this.#events,
       forwarder: this.#forwarder,
+      links: this.#links,
     });
     this.#bridge = new Bridge({ site, broker, service: this.#service, monitor: this.#monitor });
     this.#maintenance = new Maintenance({
@@ -222,6 +228,7 @@ class Running {
       onError: (error) => this.#bug("maintenance", error),
     });
     await this.#subscribe();
+    this.#links.open();
     logger.info("gateway is up", { site, devices: rows.length, logEnd: this.#log.end });
   }
 
@@ -229,6 +236,7 @@ class Running {
   async abandon(): Promise<void> {
     this.#closed = true;
     for (const dispose of this.#disposers) dispose();
+    this.#links.close();
     this.#presence.close();
     this.#monitor.close();
     await this.#maintenance?.close();
@@ -255,6 +263,29 @@ class Running {
       settled: () => this.#projection.idle(),
       close: () => this.#close(),
     };
+  }
+
+  #serialLinks(): DeviceLinks {
+    const { serial, clock, random, meter } = this.#options;
+    if (serial === undefined) return new DeviceLinks([]);
+    const { ports, links, silenceMs = SILENCE_MS } = serial;
+    const linkOf = (device: string, binding: (typeof links)[number]): SerialLink =>
+      new SerialLink({
+        ...{ binding, ports, clock, random, meter, silenceMs, monitor: this.#monitor },
+        accepts: () => this.#ledger.accepts,
+        receive: (payload) => {
+          try {
+            this.#ingest.receive(device, payload);
+          } catch (error) {
+            this.#bug("serial", error);
+          }
+        },
+        heard: () => {
+          if (this.#ingest.sessions.get(device)?.open) this.#presence.heard(device);
+        },
+        onDown: () => this.#presence.hint(device, "offline"),
+      });
+    return new DeviceLinks(links.map((binding) => linkOf(binding.device, binding)));
   }
 
   async #subscribe(): Promise<void> {
@@ -306,6 +337,7 @@ class Running {
   }
 
   #send(device: string, message: Message): void {
+    if (this.#links.send(device, message)) return;
     this.#options.broker.publish(deviceTopic(this.#options.site, device, "down"), encodeMessage(message));
   }
 
@@ -431,6 +463,8 @@ class Running {
   async #close(): Promise<void> {
     if (this.#closed) return;
     for (const dispose of this.#disposers) dispose();
+    // First of all: its devices are offline with it, and that is to be published.
+    this.#links.close();
     this.#commands.close();
     this.#shadows.close();
     this.#presence.close();

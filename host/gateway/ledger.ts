@@ -5,7 +5,7 @@
  * Memory is bounded by the log's own bound on unsynced bytes, by ENTRIES_MAX, and by `hold`: while a reader behind the log is
  * too far back, append() refuses with QUEUE_FULL and the device keeps its message.
  */
-import { TardigradeError } from "../../protocols/error.ts";
+import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { Stamps } from "./ports.ts";
@@ -31,6 +31,8 @@ export class Ledger {
   readonly #waiting: { offset: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   /** Set by a reader that is too far behind. */
   hold = false;
+  /** The log refused; until its next sync it will again. */
+  #refused = false;
 
   constructor(options: { readonly log: SegmentLog; readonly stamps: Stamps; readonly clock: Clock }) {
     this.log = options.log;
@@ -41,6 +43,11 @@ export class Ledger {
 
   get pendingCount(): number {
     return this.#tail.length;
+  }
+
+  /** False while a record would be refused, or could not be acknowledged: who can stop its sender should. */
+  get accepts(): boolean {
+    return !this.hold && !this.#refused && this.#tail.length < ENTRIES_MAX && this.log.state === "ok";
   }
 
   /** Returns the offset. Throws QUEUE_FULL. `raw` is the body's message as it came. */
@@ -57,7 +64,7 @@ export class Ledger {
       wallMs: this.#clock.wallMs(),
       body,
     };
-    const offset = this.log.append(encodeRecord(record, options.raw));
+    const offset = this.#write(encodeRecord(record, options.raw));
     this.#tail.push({
       device: record.device,
       stamp: record.stamp,
@@ -87,7 +94,17 @@ export class Ledger {
     this.#listeners.length = 0;
   }
 
+  #write(payload: Uint8Array): number {
+    try {
+      return this.log.append(payload);
+    } catch (error) {
+      this.#refused = isTardigradeError(error) && error.code === "QUEUE_FULL";
+      throw error;
+    }
+  }
+
   #durable(syncedOffset: number): void {
+    this.#refused = false;
     const tail = this.#tail;
     let count = 0;
     while (count < tail.length && (tail[count] as Entry).offset < syncedOffset) count += 1;

@@ -1,7 +1,8 @@
 /** What a gateway is made of and what it is when it runs. */
-import type { Broker, Clock, Disk, Logger, Meter, Random } from "../io/seams.ts";
+import type { Broker, Clock, Disk, Logger, Meter, Random, SerialPorts } from "../io/seams.ts";
 import type { SegmentLogOptions } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
+import type { SerialBinding } from "./device-links.ts";
 import type { ErrorMonitor, Threshold } from "./error-monitor.ts";
 import type { ForwarderOptions } from "./forwarder.ts";
 import type { Resolution } from "./history-query.ts";
@@ -40,6 +41,12 @@ export interface GatewayOptions {
   readonly stamps?: Stamps;
   readonly log?: Partial<Omit<SegmentLogOptions, "disk" | "clock" | "random" | "meter" | "logger">>;
   readonly forwarder?: Pick<ForwarderOptions, "link" | "target" | "folder" | "inFlightMax">;
+  /** Devices at serial ports. A link whose device is silent for `silenceMs` (15 s by default) is opened again. */
+  readonly serial?: {
+    readonly ports: SerialPorts;
+    readonly links: readonly SerialBinding[];
+    readonly silenceMs?: number;
+  };
   readonly meter: Meter;
   readonly logger: Logger;
   readonly limits?: Partial<GatewayLimits>;

@@ -6,6 +6,7 @@ import type { History } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Commands } from "./commands.ts";
+import type { DeviceLinks } from "./device-links.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { EventHub } from "./events.ts";
 import type { Forwarder } from "./forwarder.ts";
@@ -48,6 +49,7 @@ export interface ServiceParts {
   readonly monitor: ErrorMonitor;
   readonly events: EventHub;
   readonly forwarder: Forwarder | undefined;
+  readonly links: DeviceLinks;
 }
 
 export class Service implements GatewayService {
@@ -89,7 +91,7 @@ export class Service implements GatewayService {
   }
 
   health(): HealthView {
-    const { log, projection, monitor, forwarder } = this.#parts;
+    const { log, projection, monitor, forwarder, links } = this.#parts;
     const full = log.state === "full";
     const checks = [
       { name: "log", ok: !full, detail: full ? "the disk is full" : `synced up to ${log.syncedEnd}` },
@@ -113,6 +115,10 @@ export class Service implements GatewayService {
         ok: !monitor.isRaised("forward"),
         detail: `${connected ? "connected" : "not connected"}, ${backlogBytes} bytes behind`,
       });
+    }
+    if (links.count > 0) {
+      const { count, upCount } = links;
+      checks.push({ name: "serial", ok: upCount === count, detail: `${upCount} of ${count} devices heard` });
     }
     const failed = projection.failed || monitor.isRaised("failed");
     const state = failed ? "failed" : checks.every((check) => check.ok) ? "ok" : "degraded";

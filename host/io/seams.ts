@@ -46,6 +46,29 @@ export interface Network {
   ): Promise<{ readonly port: number; close(): Promise<void> }>;
 }
 
+/** A serial port of the machine; what is plugged in is told where it is known. */
+export interface SerialPortInfo {
+  readonly path: string;
+  /** A path that stays the same whatever is plugged in first. */
+  readonly stablePath?: string;
+  readonly manufacturer?: string;
+  readonly product?: string;
+  /** USB ids, four hex digits in lower case. */
+  readonly vendorId?: string;
+  readonly productId?: string;
+  readonly serialNumber?: string;
+}
+
+export interface SerialPorts {
+  /** By path. Rejects with SERIAL_LIST or DEPENDENCY_MISSING. */
+  list(): Promise<readonly SerialPortInfo[]>;
+  /**
+   * Opens for this process alone: 8 data bits, no parity, 1 stop bit. A stream ends with SERIAL_LOST when its port goes
+   * away and never comes back: call again for a new one. Rejects with SERIAL_OPEN or DEPENDENCY_MISSING.
+   */
+  open(path: string, options: { readonly baudRate: number }): Promise<ByteStream>;
+}
+
 /** A random-access file. Paths are relative to the disk's root, with forward slashes. */
 export interface DiskFile {
   sizeBytes(): number;

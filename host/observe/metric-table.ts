@@ -79,6 +79,26 @@ export const METRICS: readonly MetricRow[] = [
   counter("tardigrade_broker_client_errors_total", "MQTT connections ended by an error."),
   gauge("tardigrade_broker_clients", "MQTT clients connected to the embedded broker."),
 
+  // Serial links; the devices are those of the configuration, so they are few.
+  counter(
+    "tardigrade_serial_opens_total",
+    "Times a serial port was opened; each after the first is a reopening.",
+    ["device"],
+  ),
+  counter("tardigrade_serial_failures_total", "Serial ports not opened, lost or silent, by code.", [
+    "device",
+    "code",
+  ]),
+  counter("tardigrade_serial_frames_damaged_total", "Frames that arrived damaged over a serial line.", [
+    "device",
+  ]),
+  counter("tardigrade_serial_retries_total", "Frames sent again because no receipt came.", ["device"]),
+  counter(
+    "tardigrade_serial_refused_total",
+    "Messages that a full serial link did not take; they are repeated.",
+    ["device"],
+  ),
+
   // HTTP.
   counter("tardigrade_http_requests_total", "HTTP requests by route and status.", [
     "method",

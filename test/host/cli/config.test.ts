@@ -14,6 +14,7 @@ const DEFAULTS: Config = {
     state: "lmdb",
     history: { rawDays: 7, minuteDays: 90, hourDays: 1825 },
   },
+  serial: [],
   limits: { devices: 5000, mqttClients: 5000, mqttPacketBytes: 65_536, pendingMb: 16 },
   alerts: { thresholds: [] },
   log: { level: "info" },
@@ -32,10 +33,14 @@ function transcript(text: string, environment: Environment = {}): string {
 }
 
 describe("a right file", () => {
-  test.each(["", "# nothing\n", "---\n", "mqtt:\nhttp:\n  # port: 1\n", "{}", "\uFEFFsite: home\r\n"])(
-    "%j gives the defaults",
-    (text) => expect(loadConfig(text, "t.yaml")).toEqual(DEFAULTS),
-  );
+  test.each([
+    "",
+    "# nothing\n",
+    "---\n",
+    "mqtt:\nhttp:\n  # port: 1\nserial:\n",
+    "{}",
+    "\uFEFFsite: home\r\n",
+  ])("%j gives the defaults", (text) => expect(loadConfig(text, "t.yaml")).toEqual(DEFAULTS));
 
   test("overrides them key by key", () => {
     const text = `
@@ -88,6 +93,20 @@ alerts:
     expect(http).toEqual({ host: "localhost", port: 8080 });
   });
 
+  test("lists serial links, whose baud rate may be left out", () => {
+    const text = `
+serial:
+  - { port: /dev/ttyACM0, device: greenhouse-01 }
+  - port: COM3
+    baud: 9600
+    device: greenhouse-02
+`;
+    expect(loadConfig(text, "t.yaml").serial).toEqual([
+      { port: "/dev/ttyACM0", baud: 115_200, device: "greenhouse-01" },
+      { port: "COM3", baud: 9600, device: "greenhouse-02" },
+    ]);
+  });
+
   test("takes the token and the forwarder's password from the environment", () => {
     const text = "http: { tokenEnv: T }\nforward: { url: mqtt://x, username: u, passwordEnv: P }";
     const config = loadConfig(text, "t.yaml", { T: SECRET, P: "p" });
@@ -124,7 +143,7 @@ data: 5
       t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv
       t.yaml:4:9: mqtt.port must be a whole number from 0 to 65535, not "abc"
       t.yaml:5:9: mqtt.mode must be one of embedded, external, not "externl"; did you mean "external"?
-      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, forward, limits, alerts, log
+      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, forward, limits, alerts, log
       t.yaml:7:14: log.level must be one of trace, debug, info, warn, error, fatal, silent, not "inf"; did you mean "info"?
       t.yaml:10:14: alerts.thresholds[0].code must be a known one, not "DISK_FUL"; did you mean "DISK_FULL"?
       t.yaml:10:35: alerts.thresholds[0].perMinute must be a whole number from 1 to 1000000, not 0
@@ -160,6 +179,10 @@ data: 5
     ["a long list of problems", Array.from({ length: 25 }, (_, at) => `key${at}: 1\n`).join("")],
     ["a prototype", "__proto__: {site: x}\nconstructor: 1\n"],
     ["a numeric key", "1: 2\nhttp: {8080: on}\n"],
+    [
+      "serial links that cannot be",
+      "serial:\n  - {port: '', device: bridge, baud: 1}\n  - {prot: /dev/a, device: Two}\n  - /dev/ttyACM0\n",
+    ],
     ["a long text", `site: ${"x".repeat(100)}\ndata: ${"y".repeat(1025)}\n`],
   ])("with %s", (_, text) => {
     expect(transcript(text)).toMatchSnapshot();
@@ -173,6 +196,10 @@ data: 5
     ["one port for two", "mqtt: {port: 8080}\n"],
     ["less log than two segments", "store: {segmentMb: 64, retentionMb: 100}\n"],
     ["a threshold for nothing", "alerts:\n  thresholds:\n    - {perMinute: 3}\n"],
+    [
+      "one port for two devices and one device at two ports",
+      "serial:\n  - {port: /dev/a, device: one}\n  - {port: /dev/a, device: two}\n  - port: /dev/b\n    device: one\n",
+    ],
     ["two tokens", `http:\n  token: ${SECRET}\n  tokenFile: t\n  tokenEnv: T\n`],
     ["variables that are not set", "mqtt: {username: u, passwordEnv: P}\nhttp: {tokenEnv: T}\n"],
     ["a token that can be guessed", "http: {token: abc}\n"],

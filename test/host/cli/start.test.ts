@@ -29,7 +29,7 @@ describe("tardi start", () => {
     expect(ran.stderr).toMatch(/readings produced/);
     expect(ran.code).toBe(0);
     const { boards, telemetry, commands, gateway } = JSON.parse(readFileSync(report, "utf8"));
-    expect(boards).toEqual({ virtual: 10 });
+    expect(boards).toEqual({ virtual: 10, pico: 1 });
     expect(telemetry).toMatchObject({ lost: 0, duplicated: 0, droppedByDevice: 0 });
     expect(telemetry.produced).toBeGreaterThan(100);
     expect(telemetry.stored).toBe(telemetry.produced);
@@ -169,6 +169,19 @@ describe("says what to do", () => {
     expect((await tardi(["start", "--virtual", "0"])).stderr).toContain("must be 1 to 5000");
     expect((await tardi(["command", "a", "b", "c"])).stderr).toContain("name=value");
     expect((await tardi(["--help"])).stdout).toContain("monitor");
+  });
+  test("doctor finds a serial port that is not there", async () => {
+    const config = [
+      `data: ${join(folder, "doc")}`,
+      `mqtt: { port: ${await freePort()} }`,
+      `http: { port: ${await freePort()} }`,
+      "serial: [{ port: /dev/absent, device: pot }]",
+    ];
+    writeFileSync(join(folder, "serial.yaml"), config.join("\n"));
+    const { code, stdout } = await tardi(["doctor", "--config", "serial.yaml"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/serialport +ok/);
+    expect(stdout).toMatch(/port of pot +warning +\/dev\/absent is not there/);
   });
   test("doctor finds a taken port", async () => {
     const port = await freePort();
