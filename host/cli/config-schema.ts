@@ -102,9 +102,12 @@ const Forward = Type.Object(
 
 const SerialLink = Type.Object(
   {
-    port: text("Path of the port, such as /dev/ttyACM0; one below /dev/serial/by-id stays the same", {
-      pattern: "^[^\\u0000-\\u001f]+$",
-    }),
+    port: text(
+      "Path of the port, such as /dev/ttyACM0; one below /dev/serial/by-id stays the same; or tcp://host:port of a serial device server",
+      {
+        pattern: "^[^\\u0000-\\u001f]+$",
+      },
+    ),
     baud: whole("Bits a second", { minimum: 300, maximum: 4_000_000, default: 115_200 }),
     device: text("Id of the device at its other end", { pattern: "^(?!bridge$)[a-z0-9][a-z0-9-]{0,30}$" }),
   },

@@ -180,8 +180,8 @@ async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
 
 /** A missing package ends the start: a link that can never open would only fill the log. */
 async function serialOptions(serial: Config["serial"]) {
-  const { loadSerial, systemSerial } = await import("../io/serial.ts");
-  await loadSerial();
+  const { loadSerial, systemSerial, tcpAddress } = await import("../io/serial.ts");
+  if (serial.some(({ port }) => tcpAddress(port) === undefined)) await loadSerial();
   const links = serial.map(({ port, baud, device }) => ({ port, baudRate: baud, device }));
   return { ports: systemSerial(), links };
 }

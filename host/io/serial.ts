@@ -7,7 +7,8 @@
  */
 import type { SerialPort } from "serialport";
 import { TardigradeError } from "../../protocols/error.ts";
-import type { ByteStream, Dispose, SerialPortInfo, SerialPorts } from "./seams.ts";
+import { nodeNetwork } from "./network.ts";
+import type { ByteStream, Dispose, Network, SerialPortInfo, SerialPorts } from "./seams.ts";
 import { listSerialPorts, type SerialFolders } from "./serial-list.ts";
 
 /** write() says false above this: what a kernel's buffer takes at a time, so that a slow line is paced by its drain. */
@@ -21,6 +22,8 @@ const WATCH_MS = 500;
 type Library = Pick<typeof import("serialport"), "SerialPort">;
 
 export interface SystemSerialOptions {
+  /** For ports of the form tcp://host:port: the raw TCP port of a serial device server, or of an emulated board. */
+  readonly network?: Network;
   /** Loads the package; the one that is installed by default. */
   readonly load?: () => Promise<Library>;
   /** Where Linux tells of its ports. */
@@ -31,8 +34,27 @@ export function systemSerial(options: SystemSerialOptions = {}): SerialPorts {
   const library = (): Promise<Library> => loadSerial(options.load);
   return {
     list: async () => (await listSerialPorts(options.folders)) ?? listByLibrary(await library()),
-    open: async (path, { baudRate }) => open(await library(), path, baudRate),
+    open: async (path, { baudRate }) => {
+      const remote = tcpAddress(path);
+      if (remote === undefined) return open(await library(), path, baudRate);
+      return (options.network ?? nodeNetwork()).connect(remote);
+    },
   };
+}
+
+/** Host and port of `tcp://host:port`, undefined for a port of this machine. Throws SERIAL_OPEN for one that is neither. */
+export function tcpAddress(path: string): { readonly host: string; readonly port: number } | undefined {
+  if (!path.startsWith("tcp://")) return undefined;
+  const url = URL.parse(path);
+  const port = Number(url?.port);
+  if (url === null || url.hostname === "" || !(port > 0)) {
+    throw new TardigradeError(
+      "SERIAL_OPEN",
+      `"${path}" is no address of a serial port; write tcp://host:port.`,
+      { context: { component: "serial", port: path } },
+    );
+  }
+  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
 /** Rejects with DEPENDENCY_MISSING. */

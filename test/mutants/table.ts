@@ -16,6 +16,7 @@ const CRASH = "test/host/store/log-crash.test.ts";
 const FAULTS = "test/host/store/log-faults.test.ts";
 const RECOVERY = "test/host/store/recovery.test.ts";
 const NO_LOSS = "test/host/gateway/no-loss.test.ts";
+const SERIAL = "test/host/gateway/serial-link.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -292,5 +293,40 @@ export const MUTANTS: readonly Mutant[] = [
     find: "  if (kept) batchRecover();\n",
     replace: "",
     test: "test/boards/virtual-board.test.ts",
+  },
+  {
+    name: "a gateway does not learn the session of a running device",
+    file: "protocols/link.ts",
+    find: "      this.#peerSession = frame.session;\n",
+    replace: "",
+    test: SERIAL,
+  },
+  {
+    name: "credits after a hold are said once, whatever happens to the receipt",
+    file: "protocols/link.ts",
+    find: "    if (this.#raised) this.#receiptDue = true;\n",
+    replace: "",
+    test: "test/protocols/link.test.ts",
+  },
+  {
+    name: "a serial device keeps its credits while the disk is full",
+    file: "host/gateway/ledger.ts",
+    find: ' && this.log.state === "ok";\n',
+    replace: ";\n",
+    test: SERIAL,
+  },
+  {
+    name: "a silent serial port is left open",
+    file: "host/gateway/serial-link.ts",
+    find: "    if (nowMs >= open.heardMs + silenceMs) {\n",
+    replace: "    if (nowMs < 0) {\n",
+    test: SERIAL,
+  },
+  {
+    name: "messages for a device at a serial port go to the broker too",
+    file: "host/gateway/gateway.ts",
+    find: "    if (this.#links.send(device, message)) return;\n",
+    replace: "    this.#links.send(device, message);\n",
+    test: SERIAL,
   },
 ];

@@ -4,9 +4,10 @@ import { describe, expect, test } from "vitest";
 import { VirtualBoard } from "../../boards/simulators/virtual/board.ts";
 import { SimulatedClock } from "../../host/world/clock.ts";
 import { seededRandom } from "../../host/world/random.ts";
+import { decodeFrame, encodeFrame } from "../../protocols/frame.ts";
 import { StreamLink } from "../../protocols/link.ts";
 import { decodeMessage, encodeMessage } from "../../protocols/message.ts";
-import type { Message } from "../../protocols/messages.generated.ts";
+import type { Hello, Message } from "../../protocols/messages.generated.ts";
 import { LIMITS } from "../../protocols/table.ts";
 import { builtApp, systemModule } from "../support/board-rig.ts";
 
@@ -198,4 +199,104 @@ test("a receipt for frames that were never sent is ignored", () => {
   expect(sent).toHaveLength(1);
   expect(link.poll(0)).toBe(Number.POSITIVE_INFINITY);
   expect(LIMITS.LINK_WINDOW_FRAMES).toBeGreaterThan(1);
+});
+
+describe("one side alone", () => {
+  const SESSION = 77;
+  const hello: Hello = {
+    kind: "hello",
+    major: 1,
+    minor: 0,
+    boot: 1,
+    session: SESSION,
+    uptimeUs: 0,
+    oldestBoot: 1,
+    oldestSeq: 1,
+    board: "virtual",
+    app: "a",
+    version: "1.0.0",
+    reason: 0,
+    capabilities: 0,
+    metrics: [],
+    commands: [],
+  };
+  const control = (message: Message) =>
+    encodeFrame({ type: "control", session: SESSION, number: 0, payload: encodeMessage(message) });
+  const heartbeat = control({ kind: "linkReceipt", session: SESSION, received: 0, credits: 8 });
+
+  function host() {
+    const sent: { readonly session: number; readonly message: Message }[] = [];
+    const frames: boolean[] = [];
+    const link = new StreamLink({
+      send: (bytes) => {
+        const result = decodeFrame(bytes.subarray(0, -1));
+        if (!result.ok) throw new Error(result.code);
+        const decoded = decodeMessage(result.frame.payload);
+        if (!decoded.ok) throw new Error(decoded.code);
+        sent.push({ session: result.frame.session, message: decoded.message });
+        return true;
+      },
+      deliver: () => {},
+      onFrame: (ofSession) => frames.push(ofSession),
+    });
+    return { link, sent, frames };
+  }
+
+  test("learns a running device's session from any frame and asks in its name", () => {
+    const { link, sent, frames } = host();
+    link.enqueue(encodeMessage({ kind: "helloRequest", code: 0 }), 0);
+    link.receive(heartbeat, 10);
+    link.enqueue(encodeMessage({ kind: "helloRequest", code: 0 }), 10);
+    expect(sent.map(({ session }) => session)).toEqual([0, SESSION]);
+    link.receive(control(hello), 20);
+    link.receive(heartbeat, 30);
+    expect(frames).toEqual([false, true, true]);
+  });
+
+  test("gives credits again at each heartbeat until a frame shows that they arrived", () => {
+    const { link, sent } = host();
+    link.receive(control(hello), 0);
+    link.setHold(true);
+    link.poll(1);
+    link.setHold(false);
+    link.poll(2);
+    link.receive(heartbeat, 5000);
+    const credits = () =>
+      sent.flatMap(({ message }) => (message.kind === "linkReceipt" ? [message.credits] : []));
+    expect(credits()).toEqual([0, 8, 8]);
+    const payload = encodeMessage({ kind: "pinStatus", boot: 1, uptimeUs: 1, pins: [] });
+    link.receive(encodeFrame({ type: "data", session: SESSION, number: 1, payload }), 5001);
+    const before = credits().length;
+    link.receive(heartbeat, 10_000);
+    expect(credits().length).toBe(before);
+  });
+
+  test("a wire that was full gets its frames when it is ready, long before a retry", () => {
+    let room = 0;
+    const wire: Uint8Array[] = [];
+    const retries: number[] = [];
+    const link = new StreamLink({
+      send: (bytes) => {
+        if (room === 0) return false;
+        room -= 1;
+        wire.push(bytes);
+        return true;
+      },
+      deliver: () => {},
+      onRetry: (frames) => retries.push(frames),
+    });
+    link.receive(control(hello), 0);
+    for (let seq = 1; seq <= 3; seq += 1) {
+      expect(link.enqueue(encodeMessage({ kind: "durableAck", boot: 1, seq }), 1)).toBe(true);
+    }
+    expect(wire).toHaveLength(0);
+    room = 2;
+    link.ready(2);
+    expect(wire).toHaveLength(2);
+    room = 9;
+    link.poll(250);
+    expect([wire.length, retries]).toEqual([2, []]);
+    link.poll(251);
+    expect([wire.length, retries]).toEqual([5, [2]]);
+  });
 });

@@ -46,10 +46,13 @@ describe("a device at a serial port", () => {
     await expectWhole(world);
   });
 
-  test("gets commands and shadows over the line, and nothing of it goes to the broker", async () => {
-    const world = await connected();
+  test("gets welcome, commands and shadows over the line, and nothing of it goes to the broker", async () => {
+    const world = new SerialWorld(1);
+    await world.open(world.serialOptions());
     const seen: string[] = [];
     await world.broker.subscribe(`tardi/lab/${DEVICE}/down`, ({ topic }) => seen.push(topic));
+    await world.powerBoard();
+    await world.clock.advance(3000);
     const answer = await world.settle(world.gateway.command(DEVICE, { name: "water", args: { seconds: 5 } }));
     expect(answer).toMatchObject({ state: "acked", result: 5 });
     await world.settle(world.gateway.setDesired(DEVICE, { fanOnC: 31 }));
