@@ -371,10 +371,11 @@ class StartRun {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#bridge?.close();
-    this.#boards?.send("stop");
-    await this.#end(this.#boards);
+    // The gateway first: it would only complain of boards that vanish.
     this.#gateway?.process.kill("SIGTERM");
     await this.#end(this.#gateway);
+    this.#boards?.send("stop");
+    await this.#end(this.#boards);
   }
 
   async #end(child: Child | undefined): Promise<void> {
