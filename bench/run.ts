@@ -33,6 +33,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 9,
     load: async () => (await import("./policy.ts")).policySuite,
   },
+  native: {
+    about: "cycles on the emulated Cortex-M0+ beside C, and emulated Picos in real time (gcc-arm-none-eabi)",
+    rounds: 1,
+    load: async () => (await import("./native.ts")).nativeSuite,
+  },
   log: {
     about: "durable appends to the segment log, beside raw fdatasync and lmdb",
     rounds: 5,

@@ -37,6 +37,7 @@ export async function cached(
     const work = await mkdtemp(join(root, `${key}.`));
     try {
       await make(work);
+      await writeFile(join(work, USED), "");
       await rename(work, entry).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
       });

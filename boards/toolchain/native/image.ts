@@ -2,14 +2,15 @@
  * Base and app of a board that runs native code: wasm to C to two images in flash, linked apart so that an app can be replaced
  * without the base. Same input, same bytes.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "../../../protocols/crc.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
 import type { NativeDefinition } from "../../definitions/definition.ts";
 import { type BuiltApp, type BuiltSystem, buildSystem } from "../build.ts";
 import { cached, digestOf } from "./cache.ts";
-import { abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
+import { type AbiEntry, abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
 import { type SymbolSize, sizesOf } from "./stats.ts";
 import { armTools, type CrossTools, run } from "./tools.ts";
 import { translate } from "./translate.ts";
@@ -75,8 +76,7 @@ async function buildBase(
 ): Promise<NativeImage> {
   const retainedBase = await retainedBaseOf(system.wasm, board.retainedBytes);
   const { flash, ram } = board;
-  const slot = flash.slots[0];
-  if (slot === undefined) throw new TardigradeError("BUILD_BOARD", `${board.name} has no slot for an app.`);
+  const { slot } = placeOf(board);
   const entries = abiEntries();
   const defines = {
     ABI_ENTRIES: entries.length,
@@ -146,27 +146,19 @@ async function buildAppImage(
   tools: CrossTools,
   app: BuiltApp,
 ): Promise<NativeImage> {
-  const { flash, ram } = board;
-  const slot = flash.slots[0] as NativeDefinition["flash"]["slots"][number];
-  const entries = abiEntries();
+  const { ram } = board;
+  const place = placeOf(board);
   const defines = {
-    ABI_ENTRIES: entries.length,
+    ABI_ENTRIES: abiEntries().length,
     APP_ARENA_BYTES: app.arenaBytes,
     APP_CAPABILITIES: app.capabilities,
     APP_NAME: JSON.stringify(app.manifest.name),
     APP_VERSION: JSON.stringify(app.manifest.version),
   };
-  const symbols = {
-    SLOT_ADDRESS: flash.address + slot.offset,
-    SLOT_BYTES: slot.bytes,
-    RAM_ADDRESS: ram.address + ram.app.offset,
-    RAM_BYTES: ram.app.bytes,
-    app_stack_limit: ram.address + ram.base.offset + board.stackReserveBytes,
-  };
   const key = digestOf([
     "app",
     tools.version,
-    JSON.stringify([CFLAGS, LDFLAGS, defines, symbols]),
+    JSON.stringify([CFLAGS, LDFLAGS, defines, place.symbols]),
     app.wasm,
     translate.toString(),
     ...sources(["common", "cortex-m0plus", "wasm", board.port]),
@@ -179,35 +171,104 @@ async function buildAppImage(
       clearedBytes: app.arenaBytes,
       checked: true,
     });
-    const table = flash.address + flash.base.offset + TABLE_AT;
-    const lines = entries.flatMap(({ name }, index) => [
-      `.global ${name}`,
-      `.type ${name}, %function`,
-      `.thumb_set ${name}, 0x${(table + index * ENTRY_BYTES).toString(16)} + 1`,
-    ]);
-    await writeFile(join(folder, "abi.s"), `.syntax unified\n.thumb\n${lines.join("\n")}\n`);
-    const inputs = [
-      "app.c",
-      "abi.s",
-      join(portFolder(), "common/app-image.c"),
-      ...ROUNDING.map((name) => join(portFolder(), "cortex-m0plus", name)),
-    ];
-    await link(tools, folder, inputs, join(portFolder(), board.port, "app.ld"), defines, symbols);
-    const image = await readFile(join(folder, "image.bin"));
-    const view = new DataView(image.buffer, image.byteOffset, image.length);
-    view.setUint32(HEADER_LENGTH_AT, image.length, true);
-    view.setUint32(HEADER_CRC_AT, crc32(image.subarray(HEADER_CHECKED_FROM)), true);
-    await writeFile(join(folder, "image.bin"), image);
+    await writeAbi(board, folder, abiEntries());
+    const arithmetic = ROUNDING.map((name) => join(portFolder(), "cortex-m0plus", name));
+    await linkApp(board, tools, folder, ["app.c", ...arithmetic], defines);
   }).catch((error: unknown) => {
-    throw tooLarge(error, app, slot.bytes, symbols.RAM_ADDRESS + symbols.RAM_BYTES);
+    throw tooLarge(error, app, place.slot.bytes, place.symbols.RAM_ADDRESS + place.symbols.RAM_BYTES);
   })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
   return {
-    offset: slot.offset,
+    offset: place.slot.offset,
     bytes: bin,
     flashBytes: bin.length,
-    ramBytes: ramBytes(nm, symbols.RAM_ADDRESS, "ram_end"),
-    sizes: sizesOf(new TextDecoder().decode(nm), "app", app.names, board.ram.address),
+    ramBytes: ramBytes(nm, place.symbols.RAM_ADDRESS, "ram_end"),
+    sizes: sizesOf(new TextDecoder().decode(nm), "app", app.names, ram.address),
   };
+}
+
+/** Slot and RAM of an app, and what its linker script wants to know. */
+function placeOf({ name, flash, ram, stackReserveBytes }: NativeDefinition) {
+  const [slot] = flash.slots;
+  if (slot === undefined) throw new TardigradeError("BUILD_BOARD", `${name} has no slot for an app.`);
+  const symbols = {
+    SLOT_ADDRESS: flash.address + slot.offset,
+    SLOT_BYTES: slot.bytes,
+    RAM_ADDRESS: ram.address + ram.app.offset,
+    RAM_BYTES: ram.app.bytes,
+    app_stack_limit: ram.address + ram.base.offset + stackReserveBytes,
+  };
+  return { slot, symbols };
+}
+
+/** Names of the base's functions at the addresses of its jump table. */
+async function writeAbi(
+  { flash }: NativeDefinition,
+  folder: string,
+  entries: readonly AbiEntry[],
+): Promise<void> {
+  const table = flash.address + flash.base.offset + TABLE_AT;
+  const all = abiEntries().map(({ name }) => name);
+  const lines = entries.flatMap(({ name }) => [
+    `.global ${name}`,
+    `.type ${name}, %function`,
+    `.thumb_set ${name}, 0x${(table + all.indexOf(name) * ENTRY_BYTES).toString(16)} + 1`,
+  ]);
+  await writeFile(join(folder, "abi.s"), `.syntax unified\n.thumb\n${lines.join("\n")}\n`);
+}
+
+/** Links an app's image with its header, and writes length and CRC into it. */
+async function linkApp(
+  board: NativeDefinition,
+  tools: CrossTools,
+  folder: string,
+  inputs: readonly string[],
+  defines: Readonly<Record<string, string | number>>,
+  flags: readonly string[] = [],
+): Promise<void> {
+  const all = [...inputs, "abi.s", join(portFolder(), "common/app-image.c")];
+  const script = join(portFolder(), board.port, "app.ld");
+  await link(tools, folder, all, script, defines, placeOf(board).symbols, flags);
+  const image = await readFile(join(folder, "image.bin"));
+  const view = new DataView(image.buffer, image.byteOffset, image.length);
+  view.setUint32(HEADER_LENGTH_AT, image.length, true);
+  view.setUint32(HEADER_CRC_AT, crc32(image.subarray(HEADER_CHECKED_FROM)), true);
+  await writeFile(join(folder, "image.bin"), image);
+}
+
+/**
+ * An app written in C: an image as any other, without a sandbox and with the compiler's own arithmetic. What our code is measured
+ * beside; users' apps are never built so.
+ */
+export async function buildPeer(
+  board: NativeDefinition,
+  options: {
+    readonly source: string;
+    readonly arenaBytes: number;
+    readonly capabilities: number;
+    readonly flags: readonly string[];
+  },
+): Promise<NativeImage> {
+  const tools = await armTools();
+  const folder = await mkdtemp(join(tmpdir(), "tardigrade-peer-"));
+  try {
+    await writeAbi(
+      board,
+      folder,
+      abiEntries().filter(({ name }) => name.startsWith("tardi_") || name === "app_trap"),
+    );
+    const defines = {
+      ABI_ENTRIES: abiEntries().length,
+      APP_ARENA_BYTES: options.arenaBytes,
+      APP_CAPABILITIES: options.capabilities,
+      APP_NAME: '"peer"',
+      APP_VERSION: '"1.0.0"',
+    };
+    await linkApp(board, tools, folder, [options.source], defines, options.flags);
+    const bytes = Uint8Array.from(await readFile(join(folder, "image.bin")));
+    return { offset: placeOf(board).slot.offset, bytes, flashBytes: bytes.length, ramBytes: 0, sizes: [] };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The linker says it in two ways: a region overflowed by so much, or a section's end is not within it. */
@@ -231,12 +292,14 @@ async function link(
   script: string,
   defines: Readonly<Record<string, string | number>>,
   symbols: Readonly<Record<string, number>>,
+  flags: readonly string[] = [],
 ): Promise<void> {
   const port = portFolder();
   await run(
     `${prefix}gcc`,
     [
       ...CFLAGS,
+      ...flags,
       `-ffile-prefix-map=${port}=port`,
       "-I.",
       `-I${port}`,
@@ -253,11 +316,8 @@ async function link(
     folder,
   );
   await run(`${prefix}objcopy`, ["-O", "binary", "image.elf", "image.bin"], folder);
-  const { stdout } = await run(`${prefix}nm`, ["-S", "--size-sort", "-n", "image.elf"], folder);
-  await writeFile(
-    join(folder, "nm.txt"),
-    (await run(`${prefix}nm`, ["-S", "-n", "image.elf"], folder)).stdout || stdout,
-  );
+  const { stdout } = await run(`${prefix}nm`, ["-S", "-n", "image.elf"], folder);
+  await writeFile(join(folder, "nm.txt"), stdout);
 }
 
 function ramBytes(nm: Uint8Array, start: number, end: string): number {

@@ -59,7 +59,10 @@ export function translate(options: TranslateOptions): Translated {
   const functions = functionsOf(body, own);
   const table = tableOf(body);
   const recursive = options.checked ? recursiveOf(functions, table) : new Set<string>();
-  const code = functions.map((one) => functionText(one, own, recursive.has(one.name))).join("\n");
+  const hot = calledInLoops(functions);
+  const code = functions
+    .map((one) => functionText(one, own, recursive.has(one.name), hot.has(one.name)))
+    .join("\n");
   checkAccesses(code, facts);
   const types = [...new Set(body.match(new RegExp(`\\b${own}_t\\d+\\b`, "g")) ?? [])];
   const text = [
@@ -154,7 +157,7 @@ function withoutInstance(text: string, own: string): string {
     .replace(/\b(w2c_\w+)\(instance->w2c_\w+_instance(?:, )?/g, "$1(");
 }
 
-function functionText(one: CFunction, own: string, recursive: boolean): string {
+function functionText(one: CFunction, own: string, recursive: boolean, isHot: boolean): string {
   const body = withoutInstance(one.body, own)
     .replace(/\bFUNC_PROLOGUE;/, recursive ? "STACK_CHECK;" : "")
     .replace(/^ *FUNC_EPILOGUE;\n/gm, "")
@@ -173,12 +176,57 @@ function functionText(one: CFunction, own: string, recursive: boolean): string {
     .replaceAll("instance->w2c_memory.pages", "1u")
     .replace(/\bwasm_rt_grow_memory\(&instance->w2c_memory, /g, "memory_grow(")
     .replace(/\binstance->/g, "module.");
-  return `${one.signature} {\n${body}}\n`;
+  return `${one.signature} {\n${heated(body, isHot)}}\n`;
+}
+
+/** Lines of a body that stand in a loop: from its label to the last jump back to it. */
+function loopLines(body: string): readonly boolean[] {
+  const lines = body.split("\n");
+  const hot = new Array<boolean>(lines.length).fill(false);
+  lines.forEach((line, from) => {
+    const label = /^ *(var_L\d+):/.exec(line)?.[1];
+    if (label === undefined) return;
+    const to = lines.findLastIndex((other) => new RegExp(`goto ${label};`).test(other));
+    if (to > from) hot.fill(true, from, to + 1);
+  });
+  return hot;
+}
+
+/** Functions that a loop calls, and those that these call: their accesses are in a loop too. */
+function calledInLoops(functions: readonly CFunction[]): ReadonlySet<string> {
+  const byName = new Map(functions.map((one) => [one.name, one]));
+  const hot = new Set<string>();
+  const queue = functions.flatMap(({ body }) => {
+    const inLoop = loopLines(body);
+    const text = body
+      .split("\n")
+      .filter((_, index) => inLoop[index])
+      .join("\n");
+    return [...text.matchAll(/\b(w2c_\w+)\(/g)].map((call) => call[1] as string);
+  });
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    const one = byName.get(name);
+    if (one === undefined || hot.has(name)) continue;
+    hot.add(name);
+    queue.push(...one.calls);
+  }
+  return hot;
+}
+
+/** Accesses that run often, in line. */
+function heated(body: string, isHot: boolean): string {
+  const inLoop = loopLines(body);
+  return body
+    .split("\n")
+    .map((line, index) =>
+      isHot || inLoop[index] ? line.replace(/\b([if]\d\d_(?:load|store)\w*\()/g, "hot_$1") : line,
+    )
+    .join("\n");
 }
 
 /** Each load and store of the module, once, as one that module.h checks. */
 function checkAccesses(code: string, facts: WasmFacts): void {
-  const accesses = (code.match(/\b[if](?:32|64)_(?:load|store)\w*\(/g) ?? []).length;
+  const accesses = (code.match(/\b(?:hot_)?[if](?:32|64)_(?:load|store)\w*\(/g) ?? []).length;
   if (accesses !== facts.accesses)
     throw broken(`the module has ${facts.accesses} memory accesses, its translation ${accesses}`);
   const bulk = (code.match(/\bmemory_(?:copy|fill)\(/g) ?? []).length;

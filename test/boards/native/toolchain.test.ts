@@ -1,5 +1,5 @@
 /** From an app's source to images of a Pico: sizes, same input same bytes, and what a user is told when something is wrong. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
@@ -180,10 +180,13 @@ describe("cache", () => {
     await cached(key, ["out"], make);
     await cached(key, ["out"], make);
     expect(made).toBe(1);
+    // Many others: the ones longest unused go, the new one stays.
+    for (let other = 0; other < 70; other += 1) await cached(digestOf([`${other}`]), ["out"], make);
+    expect(readdirSync(process.env.TARDIGRADE_CACHE).length).toBeLessThanOrEqual(64);
     const failing = cached(digestOf(["c"]), ["out"], () => Promise.reject(new Error("broken")));
     await expect(failing).rejects.toThrow("broken");
     await cached(digestOf(["c"]), ["out"], make);
-    expect(made).toBe(2);
+    expect(made).toBe(72);
   });
 });
 
