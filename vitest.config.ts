@@ -5,6 +5,8 @@ const ROOMS = [
   "protocols",
   "boards/toolchain",
   "boards/simulators/virtual",
+  "boards/definitions",
+  "boards/flashers",
   "boards/simulators/pico",
   "host/core",
   "host/io",

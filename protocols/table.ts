@@ -389,6 +389,12 @@ export const ERRORS = {
     "No whole frame came over a serial port for too long; it is closed and opened again.",
   ),
   SERIAL_LIST: host(543, "error", "escalate", "The machine's serial ports cannot be listed."),
+  FLASH_DRIVE: host(
+    544,
+    "error",
+    "escalate",
+    "The drive of the board's boot loader is missing, is another board's, or cannot be written.",
+  ),
 
   BUILD_FAILED: build(600, "The compiler refused the app; its messages say where."),
   BUILD_CLOSURE: build(

@@ -10,6 +10,7 @@ const VITEST = "node_modules/vitest/vitest.mjs";
 /** Suites that talk to programs of Debian packages. */
 const NEEDS_DEBIAN = [
   "test/peers/**",
+  "test/boards/flashers/**",
   "test/boards/native/**",
   "test/boards/pico/**",
   "test/bench/native.test.ts",

@@ -168,6 +168,8 @@ export const SERIAL_LOST: i32 = 541;
 export const SERIAL_SILENT: i32 = 542;
 /** The machine's serial ports cannot be listed. */
 export const SERIAL_LIST: i32 = 543;
+/** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
+export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */
 export const BUILD_FAILED: i32 = 600;
 /** A function uses a variable of the function around it; make that variable a top-level `let`. */

@@ -61,6 +61,8 @@ export interface NativeDefinition extends Common {
   readonly linkInBytes: number;
   readonly linkOutBytes: number;
   readonly uf2Family: number;
+  /** What the boot loader's drive calls itself. */
+  readonly uf2BoardId: string;
 }
 export type BoardDefinition = VirtualDefinition | HostedDefinition | NativeDefinition;
 
@@ -151,6 +153,7 @@ export function parseDefinition(value: unknown, file: string): BoardDefinition {
     linkInBytes: number(top, "linkInBytes"),
     linkOutBytes: number(top, "linkOutBytes"),
     uf2Family: number(top, "uf2Family"),
+    uf2BoardId: text(top, "uf2BoardId"),
   };
   const { base, metadata, journal, slots, storage } = definition.flash;
   const inFlash = [base, ...metadata, journal, ...slots, storage];

@@ -127,6 +127,13 @@ function addBuild(program: Command): void {
     .option("--json", "sizes and capabilities as JSON")
     .action(async (app, options) => (await import("./build-command.ts")).buildCommand(app, options));
   program
+    .command("flash <app>")
+    .description("compile an app.ts for a board and copy it there")
+    .requiredOption("--board <name>", "board, such as pico")
+    .option("--drive <path>", "drive of its boot loader; found by itself without")
+    .option("--json", "JSON on standard output")
+    .action(async (app, options) => (await import("./flash-command.ts")).flashCommand(app, options));
+  program
     .command("boards")
     .description("virtual boards")
     .command("run")

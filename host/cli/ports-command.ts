@@ -1,12 +1,21 @@
 /** `tardi ports`: what is plugged into this machine, and the path to write into tardigrade.yaml. */
+import { findDrives, type Uf2Drive } from "../../boards/flashers/uf2-drive.ts";
 import type { SerialPortInfo } from "../io/seams.ts";
 import { systemSerial } from "../io/serial.ts";
 import { print, printJson, table } from "./output.ts";
 
 export async function portsCommand(options: { readonly json?: boolean }): Promise<void> {
   const serial = await systemSerial().list();
-  if (options.json) printJson({ serial });
-  else print(serialText(serial));
+  const drives = findDrives();
+  if (options.json) return printJson({ serial, drives });
+  print(serialText(serial));
+  if (drives.length > 0) print(`\n${drivesText(drives)}`);
+}
+
+/** Boards that wait in their boot loader to be flashed. */
+export function drivesText(drives: readonly Uf2Drive[]): string {
+  const rows = drives.map(({ path, boardId, model }) => [path, boardId, model || "–"]);
+  return table(["drive of a boot loader", "board", "model"], rows);
 }
 
 /** The stable path is the one to configure: ttyACM0 is whatever was plugged in first. */

@@ -1,7 +1,7 @@
 /** What `tardi ports` shows. */
 import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
-import { serialText } from "../../../host/cli/ports-command.ts";
+import { drivesText, serialText } from "../../../host/cli/ports-command.ts";
 import { listSerialPorts } from "../../../host/io/serial-list.ts";
 import { MAIN, ROOT, run } from "../../support/processes.ts";
 
@@ -31,8 +31,16 @@ test("says plainly when there is none, and what to do", () => {
   expect(serialText([])).toMatch(/^No serial port\. Plug a board in/);
 });
 
+test("boards that wait to be flashed have a table of their own", () => {
+  const text = drivesText([{ path: "/media/me/RPI-RP2", boardId: "RPI-RP2", model: "" }]);
+  expect(stripVTControlCharacters(text)).toMatch(/\/media\/me\/RPI-RP2 +RPI-RP2 +–/);
+});
+
 test("the command lists what this machine has, as JSON for programs", async () => {
   const { code, stdout } = await run(process.execPath, [MAIN, "ports", "--json"], { cwd: ROOT });
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toEqual({ serial: (await listSerialPorts()) ?? expect.any(Array) });
+  expect(JSON.parse(stdout)).toEqual({
+    serial: (await listSerialPorts()) ?? expect.any(Array),
+    drives: expect.any(Array),
+  });
 });
