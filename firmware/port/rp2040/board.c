@@ -4,9 +4,11 @@
 #include "../common/port.h"
 #include "registers.h"
 
-/** The longest sleep, a third of what the watchdog lets pass. */
-#define SLEEP_MAX_US 2500000u
-#define WATCHDOG_LOAD_MAX 0xffffffu
+/** A callback of an app may take so long; the counter goes down by two each microsecond (erratum RP2040-E1). */
+#define WATCHDOG_US 4000000u
+#define WATCHDOG_RELOAD (2 * WATCHDOG_US)
+/** The longest sleep. */
+#define SLEEP_MAX_US (WATCHDOG_US / 3)
 /** Scratch 0 carries the reason over a reset that the base asked for. */
 #define REASON_MAGIC 0x52530000u
 
@@ -28,7 +30,7 @@ void board_note_reset(void) {
 
 void board_start(void) {
   REGISTER(PSM_WDSEL) = PSM_WDSEL_ALL;
-  REGISTER(WATCHDOG_LOAD) = WATCHDOG_LOAD_MAX;
+  REGISTER(WATCHDOG_LOAD) = WATCHDOG_RELOAD;
   REGISTER(WATCHDOG_CTRL) = 1u << 30;
   REGISTER(TIMER_INTE) = 1;
   REGISTER(NVIC_ISER) = 1u << IRQ_TIMER_0;
@@ -53,7 +55,7 @@ void port_signal(void) {
 
 /** Interrupts are masked between the look and the sleep: one that comes meanwhile is pending, and WFI returns at once. */
 void port_wait(uint64_t deadline_us) {
-  REGISTER(WATCHDOG_LOAD) = WATCHDOG_LOAD_MAX;
+  REGISTER(WATCHDOG_LOAD) = WATCHDOG_RELOAD;
   uint64_t now = port_now_us();
   if (deadline_us > now + SLEEP_MAX_US) deadline_us = now + SLEEP_MAX_US;
   if (deadline_us > now) {

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { nodeNetwork } from "../../../host/io/network.ts";
 import { systemSerial } from "../../../host/io/serial.ts";
 import { listSerialPorts, type SerialFolders } from "../../../host/io/serial-list.ts";
 
@@ -105,5 +106,32 @@ describe("failures", () => {
       message: expect.stringMatching(/absent cannot be opened: No such file/),
     });
     await expect(ports.open(path, { baudRate: Number.NaN })).rejects.toMatchObject({ code: "SERIAL_OPEN" });
+  });
+});
+
+describe("a port of a device server", () => {
+  test("is a TCP connection that carries bytes both ways", async () => {
+    const came: number[] = [];
+    const server = await nodeNetwork().listen({ host: "127.0.0.1", port: 0 }, (stream) => {
+      stream.onData((bytes) => {
+        came.push(...bytes);
+        stream.write(Uint8Array.of(7));
+      });
+    });
+    const stream = await systemSerial().open(`tcp://127.0.0.1:${server.port}`, { baudRate: 9600 });
+    const answered = new Promise<Uint8Array>((resolve) => stream.onData(resolve));
+    stream.write(Uint8Array.of(1, 0, 255));
+    expect([...(await answered)]).toEqual([7]);
+    expect(came).toEqual([1, 0, 255]);
+    stream.close();
+    await server.close();
+  });
+  test("nobody there, or no address", async () => {
+    const ports = systemSerial();
+    await expect(ports.open("tcp://127.0.0.1:1", { baudRate: 9600 })).rejects.toMatchObject({
+      code: "CONNECTION_FAILED",
+    });
+    for (const path of ["tcp://", "tcp://host", "tcp://host:0", "tcp://host:99999"])
+      await expect(ports.open(path, { baudRate: 9600 }), path).rejects.toMatchObject({ code: "SERIAL_OPEN" });
   });
 });
