@@ -1,5 +1,5 @@
 /** `tardi build`: an app's source to the image of a board. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BoardDefinition, boardNamed } from "../../boards/definitions/definition.ts";
 import { type BuiltApp, buildApp, buildSystem } from "../../boards/toolchain/build.ts";
@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly stats?: boolean;
 }
 
+/** Name of a hosted board's program in the output folder. */
+const PROGRAM = "board";
 /** Rows of --stats for people; --json has all of them. */
 const STATS_ROWS = 30;
 
@@ -21,8 +23,12 @@ export async function buildCommand(path: string, options: BuildOptions): Promise
   const line = options.json ? undefined : progress(`Building ${path} for ${definition.title}`);
   const app = await buildApp({ path, board: options.board });
   const native = await nativeBuild(definition, app);
+  const program = await hostedBuild(definition, app);
   line?.done(`${app.wasm.length} bytes of wasm`);
-  if (options.out !== undefined) await writeImage(options.out, app, native);
+  if (options.out !== undefined) {
+    await writeImage(options.out, app, native);
+    if (program !== undefined) await copyFile(program, join(options.out, PROGRAM));
+  }
   if (options.json) return printJson(describe(app, native, options));
   for (const warning of app.warnings) note(`${yellow("warning")} ${warning}`);
   print(`${app.manifest.name} ${app.manifest.version}  ${app.wasm.length} bytes of wasm`);
@@ -32,7 +38,15 @@ export async function buildCommand(path: string, options: BuildOptions): Promise
     print(`RAM:   base ${native.base.ramBytes}, app ${native.app.ramBytes} bytes`);
     if (options.stats) for (const part of ["base", "app"] as const) printStats(part, native[part]);
   }
-  if (options.out !== undefined) print(`written to ${options.out}`);
+  if (options.out === undefined) return;
+  print(`written to ${options.out}`);
+  if (program !== undefined) print(`start it: ${join(options.out, PROGRAM)} --state FOLDER`);
+}
+
+async function hostedBuild(definition: BoardDefinition, app: BuiltApp): Promise<string | undefined> {
+  if (definition.kind !== "hosted") return undefined;
+  const { buildProgram } = await import("../../boards/toolchain/native/program.ts");
+  return buildProgram(definition, app);
 }
 
 export async function nativeBuild(
