@@ -103,12 +103,18 @@ class StartRun {
     const wanted = virtual + picos;
     await this.#writeConfig();
     const starting = progress("Starting the gateway");
+    // The boards first: the UARTs of Picos are there when the gateway opens them; MQTT clients wait for their broker anyway.
+    this.#startBoards(image);
+    await this.#until(
+      () => this.#figures !== undefined,
+      READY_MS,
+      () => {},
+    );
     await this.#startGateway();
     starting.done(`MQTT ${this.#mqttUrl}, HTTP http://127.0.0.1:${this.#options.httpPort}`);
     const connecting = progress(
       `Starting ${virtual} virtual boards${picos > 0 ? ` and ${picos} emulated Pico${picos > 1 ? "s" : ""}` : ""}`,
     );
-    this.#startBoards(image);
     await this.#until(
       () => (this.#figures?.connected ?? 0) >= wanted,
       READY_MS,
