@@ -325,7 +325,10 @@ function ramBytes(nm: Uint8Array, start: number, end: string): number {
   return line === null ? 0 : Number.parseInt(line[1] as string, 16) - start;
 }
 
-/** CRC-32 as the boot ROM wants it behind the second stage: 0x04c11db7, not reflected, no final inversion. */
+/**
+ * CRC-32 as the boot ROM wants it behind the second stage: 0x04c11db7, not reflected, no final inversion. The emulated ROM has its own: one
+ * checks the other.
+ */
 export function boot2Crc(bytes: Uint8Array): number {
   let crc = 0xffff_ffff;
   for (const byte of bytes) {
