@@ -199,7 +199,8 @@ class Program {
   condition(depth: number): string {
     const kind = this.#pick(KINDS);
     const compare = this.#pick(["==", "!=", "<", "<=", ">", ">="]);
-    return `(${this.expression(kind, Math.max(0, depth))} ${compare} ${this.expression(kind, Math.max(0, depth))})`;
+    // In parentheses: a name before `<` may be read as the beginning of a generic call.
+    return `((${this.expression(kind, Math.max(0, depth))}) ${compare} ${this.expression(kind, Math.max(0, depth))})`;
   }
 
   /** Inside the scratch memory, aligned or not; seldom beyond 64 KiB. */

@@ -12,6 +12,9 @@ import { join } from "node:path";
 const ENTRIES_MAX = 64;
 /** Its time of change says when the entry was last used. */
 const USED = "used";
+/** Beginning of the folders that are being filled. */
+const WORK = "work.";
+const ATTEMPTS = 3;
 
 export function cacheFolder(): string {
   const { TARDIGRADE_CACHE, XDG_CACHE_HOME } = process.env;
@@ -32,26 +35,36 @@ export async function cached(
 ): Promise<readonly Uint8Array<ArrayBuffer>[]> {
   const root = cacheFolder();
   const entry = join(root, key);
-  if (!existsSync(entry)) {
-    await mkdir(root, { recursive: true });
-    const work = await mkdtemp(join(root, `${key}.`));
+  for (let attempt = 1; ; attempt += 1) {
+    if (!existsSync(entry)) await fill(root, entry, make);
     try {
-      await make(work);
-      await writeFile(join(work, USED), "");
-      await rename(work, entry).catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-      });
-    } finally {
-      await rm(work, { recursive: true, force: true });
+      await writeFile(join(entry, USED), "");
+      return await Promise.all(names.map(async (name) => Uint8Array.from(await readFile(join(entry, name)))));
+    } catch (error) {
+      // Another build has just pruned it: once more.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === ATTEMPTS) throw error;
     }
-    await prune(root);
   }
-  await writeFile(join(entry, USED), "");
-  return Promise.all(names.map(async (name) => Uint8Array.from(await readFile(join(entry, name)))));
 }
 
+async function fill(root: string, entry: string, make: (folder: string) => Promise<void>): Promise<void> {
+  await mkdir(root, { recursive: true });
+  const work = await mkdtemp(join(root, WORK));
+  try {
+    await make(work);
+    await writeFile(join(work, USED), "");
+    await rename(work, entry).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  await prune(root);
+}
+
+/** What others are just making is left alone. */
 async function prune(root: string): Promise<void> {
-  const names = await readdir(root);
+  const names = (await readdir(root)).filter((name) => !name.startsWith(WORK));
   if (names.length <= ENTRIES_MAX) return;
   const aged = await Promise.all(
     names.map(async (name) => ({

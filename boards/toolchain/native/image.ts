@@ -10,10 +10,18 @@ import { TardigradeError } from "../../../protocols/error.ts";
 import type { NativeDefinition } from "../../definitions/definition.ts";
 import { type BuiltApp, type BuiltSystem, buildSystem } from "../build.ts";
 import { cached, digestOf } from "./cache.ts";
-import { type AbiEntry, abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
+import { COMMON_SOURCES, MEANING_FLAGS } from "./flags.ts";
+import {
+  type AbiEntry,
+  abiEntries,
+  portFolder,
+  retainedBaseOf,
+  sources,
+  toolchainSources,
+  translated,
+} from "./module.ts";
 import { type SymbolSize, sizesOf } from "./stats.ts";
 import { armTools, type CrossTools, run } from "./tools.ts";
-import { translate } from "./translate.ts";
 
 export interface NativeImage {
   /** Where it lies in flash, as an offset. */
@@ -32,24 +40,13 @@ export interface NativeBuild {
 const CPU = ["-mcpu=cortex-m0plus", "-mthumb"];
 const CFLAGS = [
   ...CPU,
-  "-std=gnu11",
+  ...MEANING_FLAGS,
   "-Os",
   "-ffunction-sections",
   "-fdata-sections",
-  "-fno-strict-aliasing",
-  "-fwrapv",
-  // A constant or a product must not be computed otherwise than WebAssembly says.
-  "-ffp-contract=off",
-  "-fno-math-errno",
-  // A recursion without end must end at the stack's limit, not become a loop.
-  "-fno-optimize-sibling-calls",
-  "-Wall",
-  "-Wno-unused",
-  "-Wno-array-bounds",
   '-DSTACK_REGISTER="sp"',
 ];
 const LDFLAGS = [...CPU, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--build-id=none"];
-const COMMON = ["base.c", "crc32.c", "journal.c"];
 const PORT = ["vectors.S", "boot2.S", "start.c", "board.c", "uart.c", "flash.c", "pins.c", "divide.c"];
 /** What is small and seldom used goes into each image that uses it; the rest is the base's, behind the jump table. */
 const ROUNDING = ["float-pack.c", "float-round.c"];
@@ -102,7 +99,7 @@ async function buildBase(
     tools.version,
     JSON.stringify([CFLAGS, LDFLAGS, defines, symbols]),
     system.wasm,
-    translate.toString(),
+    ...toolchainSources(),
     ...sources(["common", "cortex-m0plus", "wasm", board.port]),
   ]);
   const files = ["image.bin", "image.elf", "nm.txt"];
@@ -118,7 +115,7 @@ async function buildBase(
     const port = portFolder();
     const inputs = [
       "system.c",
-      ...COMMON.map((name) => join(port, "common", name)),
+      ...COMMON_SOURCES.map((name) => join(port, "common", name)),
       ...PORT.map((name) => join(port, board.port, name)),
       ...ARITHMETIC.map((name) => join(port, "cortex-m0plus", name)),
     ];
@@ -160,7 +157,7 @@ async function buildAppImage(
     tools.version,
     JSON.stringify([CFLAGS, LDFLAGS, defines, place.symbols]),
     app.wasm,
-    translate.toString(),
+    ...toolchainSources(),
     ...sources(["common", "cortex-m0plus", "wasm", board.port]),
   ]);
   const [bin, , nm] = (await cached(key, ["image.bin", "image.elf", "nm.txt"], async (folder) => {

@@ -11,6 +11,14 @@ export function portFolder(): string {
   return join(packageRoot(), "firmware/port");
 }
 
+/** The toolchain's own text (beside this file in the sources, this file's bundle when installed): another one makes other images. */
+export function toolchainSources(): readonly Uint8Array[] {
+  return readdirSync(import.meta.dirname)
+    .filter((name) => /\.[jt]s$/.test(name))
+    .sort()
+    .map((name) => readFileSync(join(import.meta.dirname, name)));
+}
+
 /** Every source that an image is made of, for its digest. */
 export function sources(folders: readonly string[]): readonly (string | Uint8Array)[] {
   return folders.flatMap((folder) =>

@@ -4,25 +4,11 @@ import { join } from "node:path";
 import type { HostedDefinition } from "../../definitions/definition.ts";
 import { type BuiltApp, buildSystem } from "../build.ts";
 import { cached, cacheFolder, digestOf } from "./cache.ts";
-import { abiEntries, portFolder, retainedBaseOf, sources, translated } from "./module.ts";
+import { COMMON_SOURCES, MEANING_FLAGS } from "./flags.ts";
+import { abiEntries, portFolder, retainedBaseOf, sources, toolchainSources, translated } from "./module.ts";
 import { hostTools, run } from "./tools.ts";
-import { translate } from "./translate.ts";
 
-const CFLAGS = [
-  "-std=gnu11",
-  "-O2",
-  "-fno-strict-aliasing",
-  "-fwrapv",
-  "-ffp-contract=off",
-  "-fno-math-errno",
-  // A recursion without end must end at the stack's limit, not become a loop.
-  "-fno-optimize-sibling-calls",
-  "-Wall",
-  "-Wno-unused",
-  "-Wno-array-bounds",
-  "-pthread",
-];
-const COMMON = ["base.c", "crc32.c", "journal.c"];
+const CFLAGS = [...MEANING_FLAGS, "-O2", "-pthread"];
 const PORT = ["main.c", "link.c", "flash.c", "pins.c"];
 /** Stack that an app may use; the process has far more. */
 const APP_STACK_BYTES = 65_536;
@@ -56,7 +42,7 @@ export async function buildProgram(board: HostedDefinition, app: BuiltApp): Prom
     JSON.stringify([CFLAGS, defines]),
     system.wasm,
     app.wasm,
-    translate.toString(),
+    ...toolchainSources(),
     ...sources(["common", "wasm", "posix"]),
   ]);
   await cached(key, [], async (folder) => {
@@ -90,7 +76,7 @@ export async function buildProgram(board: HostedDefinition, app: BuiltApp): Prom
         ...Object.entries(defines).map(([name, value]) => `-D${name}=${value}`),
         "system.c",
         "app.c",
-        ...[...COMMON, "app-image.c"].map((name) => join(port, "common", name)),
+        ...[...COMMON_SOURCES, "app-image.c"].map((name) => join(port, "common", name)),
         ...PORT.map((name) => join(port, "posix", name)),
         ...aliases,
         "-Wl,--defsym=image_start=app_image,--defsym=ram_start=app_arena,--defsym=ram_end=app_arena",
