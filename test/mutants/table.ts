@@ -299,7 +299,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "protocols/link.ts",
     find: "      this.#peerSession = frame.session;\n",
     replace: "",
-    test: SERIAL,
+    test: "test/protocols/link.test.ts",
   },
   {
     name: "credits after a hold are said once, whatever happens to the receipt",
