@@ -49,7 +49,7 @@ export function boardSuite(suite: BoardSuite): void {
         metrics: [{ name: "ticks", unit: "1" }],
         commands: ["pin", "read", "burst", "runs", "denied", "trap"].map((name) => ({ name })),
       });
-      await rig.run(2000, () => lines(rig).length > 0);
+      await rig.until(2000, () => lines(rig).length > 0);
       expect(lines(rig)[0]).toBe("ready at 0");
     });
 
@@ -77,10 +77,10 @@ export function boardSuite(suite: BoardSuite): void {
           .of("pinStatus")
           .at(-1)
           ?.pins.find(({ pin }) => pin === 2)?.value;
-      expect(await rig.run(3000, () => told() === 1)).toBe(true);
+      expect(await rig.until(3000, () => told() === 1)).toBe(true);
       await rig.command("pin", { level: 0, duty: 0 });
       if (rig.board.pinLevel(2) !== undefined) expect(rig.board.pinLevel(2)).toBe(0);
-      expect(await rig.run(3000, () => told() === 0)).toBe(true);
+      expect(await rig.until(3000, () => told() === 0)).toBe(true);
     });
 
     test("reads its converter as a share of 65535", async () => {
@@ -107,12 +107,12 @@ export function boardSuite(suite: BoardSuite): void {
         ],
       });
       const reported = () => rig.of("shadow").at(-1);
-      expect(await rig.run(3000, () => reported()?.version === 3)).toBe(true);
+      expect(await rig.until(3000, () => reported()?.version === 3)).toBe(true);
       expect(reported()?.entries).toEqual([
         { key: "level", value: 12.5 },
         { key: "enabled", value: true },
       ]);
-      expect(await rig.run(3000, () => lines(rig).includes("level 12.5 on"))).toBe(true);
+      expect(await rig.until(3000, () => lines(rig).includes("level 12.5 on"))).toBe(true);
     });
 
     test("runs a command once however often it comes, and answers each time", async () => {
@@ -121,7 +121,7 @@ export function boardSuite(suite: BoardSuite): void {
       expect(result).toBe(1);
       const answers = () => rig.of("commandResult").filter((answer) => answer.id === id);
       rig.send({ kind: "command", id, name: "runs", args: [] });
-      expect(await rig.run(3000, () => answers().length === 2)).toBe(true);
+      expect(await rig.until(3000, () => answers().length === 2)).toBe(true);
       expect(answers().map((answer) => answer.result)).toEqual([1, 1]);
       expect((await rig.command("runs")).result).toBe(2);
       expect(await rig.command("nonsense")).toMatchObject({ code: ERRORS.COMMAND_UNKNOWN.number });
@@ -135,7 +135,7 @@ export function boardSuite(suite: BoardSuite): void {
         rig.accepted.filter(
           (message) => message.kind === "error" && message.code === ERRORS.CAPABILITY_DENIED.number,
         );
-      expect(await rig.run(3000, () => records().length > 0)).toBe(true);
+      expect(await rig.until(3000, () => records().length > 0)).toBe(true);
       expect(records()).toHaveLength(1);
       expect(rig.accepted.some((message) => message.kind === "event")).toBe(false);
     });
@@ -152,7 +152,7 @@ export function boardSuite(suite: BoardSuite): void {
           rig.accepted.filter(
             (message) => message.kind === "error" && message.code === ERRORS.APP_TRAP.number,
           );
-        expect(await rig.run(3000, () => records().length === index + 1), kind).toBe(true);
+        expect(await rig.until(3000, () => records().length === index + 1), kind).toBe(true);
         const detail = (records().at(-1) as { readonly detail?: number }).detail ?? 0;
         expect(TRAP_KINDS[Math.floor(detail / 2 ** 32)]).toBe(kind);
         // Fresh memory: its count begins again.
@@ -168,7 +168,7 @@ export function boardSuite(suite: BoardSuite): void {
       await rig.run(6000);
       rig.connected = true;
       const before = rig.accepted.length;
-      expect(await rig.run(20_000, () => rig.accepted.length >= before + 8)).toBe(true);
+      expect(await rig.until(20_000, () => rig.accepted.length >= before + 8)).toBe(true);
       const values = rig.accepted.flatMap((message) =>
         message.kind === "telemetry" ? message.readings.map(({ value }) => value) : [],
       );
@@ -184,7 +184,7 @@ export function boardSuite(suite: BoardSuite): void {
       for (let round = 0; round < 8; round += 1) await rig.command("burst", { lines: 60 });
       rig.acknowledge = true;
       const dropped = () => rig.accepted.filter((message) => message.kind === "drop");
-      expect(await rig.run(60_000, () => dropped().length > 0 && lines(rig).at(-1) === "burst 59")).toBe(
+      expect(await rig.until(60_000, () => dropped().length > 0 && lines(rig).at(-1) === "burst 59")).toBe(
         true,
       );
       // The rig accepts the next in order only, a drop record standing for what it covers: nothing is missing.
@@ -204,9 +204,9 @@ export function boardSuite(suite: BoardSuite): void {
       const boot = rig.hello?.boot ?? 0;
       await rig.board.reset();
       rig.acknowledge = true;
-      expect(await rig.run(20_000, () => rig.hello?.boot === boot + 1)).toBe(true);
+      expect(await rig.until(20_000, () => rig.hello?.boot === boot + 1)).toBe(true);
       expect(rig.hello).toMatchObject({ reason: 1, oldestBoot: boot });
-      expect(await rig.run(20_000, () => rig.accepted.some((message) => message.boot === boot + 1))).toBe(
+      expect(await rig.until(20_000, () => rig.accepted.some((message) => message.boot === boot + 1))).toBe(
         true,
       );
       expect(lines(rig).filter((line) => line.startsWith("burst"))).toEqual(
@@ -232,7 +232,7 @@ export function boardSuite(suite: BoardSuite): void {
         return noisy;
       };
       await rig.command("burst", { lines: 40 });
-      expect(await rig.run(60_000, () => lines(rig).includes("burst 39"))).toBe(true);
+      expect(await rig.until(60_000, () => lines(rig).includes("burst 39"))).toBe(true);
       expect(rig.errors.length).toBeGreaterThan(0);
       expect(lines(rig).filter((line) => line.startsWith("burst"))).toEqual(
         Array.from({ length: 40 }, (_, index) => `burst ${index}`),
@@ -253,7 +253,7 @@ export function boardSuite(suite: BoardSuite): void {
         await rig.board.powerCut();
         rig.acknowledge = true;
         await rig.board.powerOn();
-        expect(await rig.run(20_000, () => rig.hello?.boot === boot + 1)).toBe(true);
+        expect(await rig.until(20_000, () => rig.hello?.boot === boot + 1)).toBe(true);
         expect(rig.hello).toMatchObject({ reason: 0, oldestBoot: boot + 1, oldestSeq: 1, lostBoot: boot });
         expect(rig.hello?.lostTo).toBeGreaterThanOrEqual(highest);
       },

@@ -12,6 +12,8 @@ import { builtApp } from "../board-rig.ts";
 import type { TargetBoard, TargetOptions } from "./target.ts";
 
 const STEP_MS = 2;
+/** Of the wall: how fast two processes get on is the machine's matter. */
+const PATIENCE_MS = 60_000;
 const PIN_BYTES = 4;
 
 const programs = new Map<string, Promise<string>>();
@@ -39,6 +41,7 @@ export async function posixTarget(
   };
   const target: TargetBoard = {
     name: "posix",
+    patienceMs: PATIENCE_MS * scale,
     onBytes: () => {},
     write: (bytes) => {
       port?.write(Buffer.from(bytes));

@@ -3,12 +3,14 @@ import { SerialPort } from "serialport";
 import type { TargetBoard } from "./target.ts";
 
 const STEP_MS = 2;
+const PATIENCE_MS = 60_000;
 
 export async function serialTarget(path: string): Promise<TargetBoard> {
   const port = new SerialPort({ path, baudRate: 115_200, autoOpen: false });
   const startedMs = performance.now();
   const target: TargetBoard = {
     name: "serial",
+    patienceMs: PATIENCE_MS,
     onBytes: () => {},
     write: (bytes) => {
       port.write(Buffer.from(bytes));

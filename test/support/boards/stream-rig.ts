@@ -98,7 +98,7 @@ export class StreamRig {
     const list = Object.entries(args).map(([key, value]) => ({ key, value }));
     const find = () => this.of("commandResult").find((result) => result.id === id);
     this.send({ kind: "command", id, name, args: list });
-    if (!(await this.run(ANSWER_MS, () => find() !== undefined)))
+    if (!(await this.until(ANSWER_MS, () => find() !== undefined)))
       throw new Error(
         `${name} was not answered; ${this.received.length} messages, ${this.errors.length} errors`,
       );
@@ -108,12 +108,17 @@ export class StreamRig {
   /** Until the session is open and the board has told its state. */
   async open(): Promise<void> {
     const before = this.of("shadow").length;
-    if (!(await this.run(ANSWER_MS, () => this.of("shadow").length > before)))
+    if (!(await this.until(ANSWER_MS, () => this.of("shadow").length > before)))
       throw new Error(`no session: ${this.received.map(({ kind }) => kind).join(" ")}`);
   }
 
   get hello(): Hello | undefined {
     return this.of("hello").at(-1);
+  }
+
+  /** For what must happen: false when it did not within `ms`, or within the patience that a board on the wall's time needs. */
+  until(ms: number, holds: () => boolean): Promise<boolean> {
+    return this.run(Math.max(ms, this.board.patienceMs ?? 0), holds);
   }
 
   /** Runs the board and this side of the link. True when `until` came to hold. */

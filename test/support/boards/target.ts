@@ -5,6 +5,8 @@ export type Series = readonly (readonly number[])[];
 
 export interface TargetBoard {
   readonly name: "virtual" | "pico" | "posix" | "serial";
+  /** Where the board's time is the wall's: how long to wait at least, in its milliseconds, for what must happen. */
+  readonly patienceMs?: number;
   /** Bytes from the board's link; set before powerOn(). */
   onBytes: (bytes: Uint8Array) => void;
   write(bytes: Uint8Array): void;
