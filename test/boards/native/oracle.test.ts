@@ -39,7 +39,7 @@ describe("greenhouse", () => {
       await board.powerOn();
       await rig.open();
       const wanted = seconds / 2;
-      await rig.run(seconds * 1000 + 20_000, () => rig.of("telemetry").length >= wanted);
+      await rig.until(seconds * 1000 + 20_000, () => rig.of("telemetry").length >= wanted);
       expect(rig.errors).toEqual([]);
       const sequenced = rig.accepted.map((message) => Buffer.from(encodeMessage(message)).toString("hex"));
       return sequenced.slice(0, wanted);
@@ -95,7 +95,7 @@ describe("random programs", () => {
           const before = traps().length;
           const { code, result } = await rig.command("run", { program, seed: seed * 7919 });
           if (code === ERRORS.APP_TRAP.number) {
-            await rig.run(5000, () => traps().length > before);
+            await rig.until(5000, () => traps().length > before);
             const kind = TRAP_KINDS[Math.floor((traps().at(-1)?.detail ?? 0) / 2 ** 32)];
             lines.push(`program ${program} seed ${seed}: trap ${kind}`);
           } else lines.push(`program ${program} seed ${seed}: ${code === 0 ? result : `code ${code}`}`);
