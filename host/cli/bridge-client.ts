@@ -3,6 +3,9 @@ import { connectAsync, type MqttClient } from "mqtt";
 import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS, type ErrorCode } from "../../protocols/table.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
+import { systemClock } from "../io/clock.ts";
+import { systemRandom } from "../io/random.ts";
+import type { Dispose } from "../io/seams.ts";
 
 export interface BridgeOptions {
   readonly url: string;
@@ -18,12 +21,13 @@ const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 interface Pending {
   resolve(data: unknown): void;
   reject(error: Error): void;
-  readonly timer: NodeJS.Timeout;
+  readonly cancelTimeout: Dispose;
 }
 
 export class BridgeClient {
   readonly client: MqttClient;
   readonly site: string;
+  readonly #clock = systemClock();
   readonly #pending = new Map<string, Pending>();
   #transactions = 0;
 
@@ -37,7 +41,7 @@ export class BridgeClient {
 
   /** Rejects with BROKER_UNREACHABLE. `reconnect` keeps the connection alive for long-running commands. */
   static async open(options: BridgeOptions, reconnect = false): Promise<BridgeClient> {
-    const name = `tardi-cli-${process.pid}-${Math.floor(performance.now() * 1000) % 1_000_000}`;
+    const name = `tardi-cli-${process.pid}-${systemRandom().u32().toString(16)}`;
     try {
       const client = await connectAsync(options.url, {
         clientId: name,
@@ -73,7 +77,7 @@ export class BridgeClient {
     this.#transactions += 1;
     const transaction = `${process.pid}-${this.#transactions}`;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const cancelTimeout = this.#clock.alarm(timeoutMs, () => {
         this.#pending.delete(transaction);
         reject(
           new TardigradeError(
@@ -81,8 +85,8 @@ export class BridgeClient {
             `No gateway of site "${this.site}" answered "${verb}" within ${timeoutMs / 1000} s. Is the site's name right (--site)?`,
           ),
         );
-      }, timeoutMs);
-      this.#pending.set(transaction, { resolve, reject, timer });
+      });
+      this.#pending.set(transaction, { resolve, reject, cancelTimeout });
       this.client.publish(
         bridgeTopic(this.site, `request/${verb}`),
         JSON.stringify({ ...body, transaction }),
@@ -97,7 +101,7 @@ export class BridgeClient {
     const pending = this.#pending.get(String(answer?.transaction));
     if (answer === undefined || pending === undefined) return;
     this.#pending.delete(String(answer.transaction));
-    clearTimeout(pending.timer);
+    pending.cancelTimeout();
     if (answer.status === "ok") return pending.resolve(answer.data);
     const { code = "INTERNAL", message = "The gateway gave no reason." } = (answer.error ?? {}) as {
       code?: string;
@@ -107,7 +111,7 @@ export class BridgeClient {
   }
 
   async close(): Promise<void> {
-    for (const { timer } of this.#pending.values()) clearTimeout(timer);
+    for (const { cancelTimeout } of this.#pending.values()) cancelTimeout();
     this.#pending.clear();
     await this.client.endAsync(true);
   }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { access, constants, mkdir, open, rm, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { systemClock } from "../io/clock.ts";
 import type { Config } from "./config.ts";
 import { green, print, printJson, red, table, yellow } from "./output.ts";
 
@@ -97,12 +98,13 @@ async function checkData(data: string): Promise<readonly Finding[]> {
     const { bavail, bsize } = await statfs(data);
     const freeMb = Math.round((bavail * bsize) / 2 ** 20);
     const file = await open(probe, "w");
+    const clock = systemClock();
     const times: number[] = [];
     for (let round = 0; round < SYNC_TRIES; round += 1) {
-      const from = performance.now();
+      const from = clock.monotonicMs();
       await file.write("x");
       await file.datasync();
-      times.push(performance.now() - from);
+      times.push(clock.monotonicMs() - from);
     }
     await file.close();
     const median = times.sort((a, b) => a - b)[SYNC_TRIES / 2] as number;
