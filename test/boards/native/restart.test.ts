@@ -10,24 +10,22 @@ import type { TargetBoard } from "../../support/boards/target.ts";
 
 const HANG = "test/fixtures/apps/hang/app.ts";
 
-/** Five hundred million instructions until the watchdog bites: two minutes where coverage is measured, so it is of the long ones. */
-if (process.env.TARDIGRADE_DEEP === "1")
-  test("an app that hangs is ended by the watchdog; what was not acknowledged survives", async () => {
-    const board = await picoTarget({ app: HANG });
-    const rig = new StreamRig(board);
-    rig.acknowledge = false;
-    await board.powerOn();
-    await rig.open();
-    rig.send({ kind: "command", id: 1, name: "hang", args: [] });
-    expect(await rig.run(20_000, () => rig.hello?.boot === 2)).toBe(true);
-    expect(rig.hello).toMatchObject({
-      reason: RESET_REASONS.indexOf("watchdog"),
-      oldestBoot: 1,
-      oldestSeq: 1,
-    });
-    expect(board.pico.state).toBe("running");
-    await board.close();
+test("an app that hangs is ended by the watchdog; what was not acknowledged survives", async () => {
+  const board = await picoTarget({ app: HANG });
+  const rig = new StreamRig(board);
+  rig.acknowledge = false;
+  await board.powerOn();
+  await rig.open();
+  rig.send({ kind: "command", id: 1, name: "hang", args: [] });
+  expect(await rig.run(20_000, () => rig.hello?.boot === 2)).toBe(true);
+  expect(rig.hello).toMatchObject({
+    reason: RESET_REASONS.indexOf("watchdog"),
+    oldestBoot: 1,
+    oldestSeq: 1,
   });
+  expect(board.pico.state).toBe("running");
+  await board.close();
+});
 
 test("a fault of the processor restarts the board, which tells where it was", async () => {
   const { base } = await nativeBuild(HANG);
