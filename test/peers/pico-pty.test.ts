@@ -9,16 +9,14 @@ import { expect, test } from "vitest";
 import { PicoBoard } from "../../boards/simulators/pico/board.ts";
 import { RealTimePico } from "../../boards/simulators/pico/real-time.ts";
 import { flashOf } from "../../boards/toolchain/native/uf2.ts";
-import { loadConfig } from "../../host/cli/config.ts";
 import { countLog } from "../../host/cli/count-log.ts";
-import { runGateway } from "../../host/cli/gateway-run.ts";
 import { UartSniffer } from "../../host/cli/uart-sniffer.ts";
 import { systemClock } from "../../host/io/clock.ts";
 import type { ByteStream } from "../../host/io/seams.ts";
 import { systemSerial } from "../../host/io/serial.ts";
 import { nativeBuild, PICO } from "../support/boards/pico-target.ts";
-import { freePort } from "../support/processes.ts";
 import { PtyPair } from "../support/pty-pair.ts";
+import { serialGateway } from "../support/serial-gateway.ts";
 import { until } from "../support/until.ts";
 
 const DEVICE = "pico-01";
@@ -27,17 +25,7 @@ test("the cable of an emulated Pico is pulled: nothing is lost, nothing stored t
   const folder = mkdtempSync(join(tmpdir(), "tardigrade-pico-pty-"));
   const pair = new PtyPair();
   await pair.plug();
-  const text = `
-data: ${join(folder, "data")}
-mqtt: { port: ${await freePort()} }
-http: { port: ${await freePort()} }
-store: { segmentMb: 1, retentionMb: 16, state: memory }
-log: { level: silent }
-serial:
-  - port: ${pair.host}
-    device: ${DEVICE}
-`;
-  const running = await runGateway(loadConfig(text, "tardigrade.yaml"));
+  const running = await serialGateway(folder, pair.host, DEVICE);
   const sniffer = new UartSniffer();
   let stream: ByteStream | undefined;
   const pico = new RealTimePico(

@@ -7,16 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { VirtualBoard } from "../../boards/simulators/virtual/board.ts";
-import { loadConfig } from "../../host/cli/config.ts";
 import { countLog } from "../../host/cli/count-log.ts";
-import { type RunningGateway, runGateway } from "../../host/cli/gateway-run.ts";
+import type { RunningGateway } from "../../host/cli/gateway-run.ts";
 import { systemClock } from "../../host/io/clock.ts";
 import { systemRandom } from "../../host/io/random.ts";
 import type { ByteStream } from "../../host/io/seams.ts";
 import { systemSerial } from "../../host/io/serial.ts";
 import { builtApp, systemModule } from "../support/board-rig.ts";
-import { freePort } from "../support/processes.ts";
 import { PtyPair } from "../support/pty-pair.ts";
+import { serialGateway } from "../support/serial-gateway.ts";
 import { until } from "../support/until.ts";
 
 const DEVICE = "greenhouse-01";
@@ -29,17 +28,7 @@ let stream: ByteStream | undefined;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "tardigrade-serial-"));
   await pair.plug();
-  const text = `
-data: ${join(folder, "data")}
-mqtt: { port: ${await freePort()} }
-http: { port: ${await freePort()} }
-store: { segmentMb: 1, retentionMb: 16, state: memory }
-log: { level: silent }
-serial:
-  - port: ${pair.host}
-    device: ${DEVICE}
-`;
-  running = await runGateway(loadConfig(text, "tardigrade.yaml"));
+  running = await serialGateway(folder, pair.host, DEVICE);
   metrics = `http://127.0.0.1:${running.httpPort}/metrics`;
 });
 afterEach(async () => {
