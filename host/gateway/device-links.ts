@@ -41,21 +41,42 @@ export function checkBindings(bindings: readonly SerialBinding[]): void {
 }
 
 export class DeviceLinks {
-  readonly #links: ReadonlyMap<string, DeviceLink>;
+  readonly #links: Map<string, DeviceLink>;
+  /** Of the configuration; the others came by add(). */
+  readonly #bound: readonly DeviceLink[];
 
   constructor(links: readonly DeviceLink[]) {
+    this.#bound = links;
     this.#links = new Map(links.map((link) => [link.device, link]));
   }
 
+  /** Serial links. */
   get count(): number {
-    return this.#links.size;
+    return this.#bound.length;
   }
   get upCount(): number {
-    return [...this.#links.values()].filter((link) => link.isUp).length;
+    return this.#bound.filter((link) => link.isUp).length;
   }
 
   open(): void {
-    for (const link of this.#links.values()) link.open();
+    for (const link of this.#bound) link.open();
+  }
+
+  /** A link for good that came later. Throws CONFIG_INVALID when the device has one. */
+  add(link: DeviceLink): void {
+    const { device } = link;
+    if (this.#links.has(device)) {
+      const message = `${device} is reached in two ways; give one of them another device id.`;
+      throw new TardigradeError("CONFIG_INVALID", message, { context: { component: "links", device } });
+    }
+    this.#links.set(device, link);
+    link.open();
+  }
+
+  /** The gateway itself speaks for the device: whoever says to be it over MQTT is somebody else. */
+  isProxied(device: string): boolean {
+    const link = this.#links.get(device);
+    return link !== undefined && !this.#bound.includes(link);
   }
 
   /** False when the device is not at a link: the broker is the way to it. */

@@ -13,7 +13,7 @@ import { openSegmentLog, type SegmentLog } from "../store/segment-log.ts";
 import { AlertLog } from "./alert-log.ts";
 import { Bridge } from "./bridge.ts";
 import { Commands } from "./commands.ts";
-import { checkBindings, DeviceLinks } from "./device-links.ts";
+import { checkBindings, type DeviceLinks } from "./device-links.ts";
 import { sessionOf } from "./device-row.ts";
 import { ErrorMonitor } from "./error-monitor.ts";
 import { EventHub } from "./events.ts";
@@ -26,7 +26,8 @@ import { Maintenance } from "./maintenance.ts";
 import { DEFAULT_LIMITS, type Gateway, type GatewayLimits, type GatewayOptions } from "./options.ts";
 import { PresenceBoard } from "./presence.ts";
 import { type Applied, Projection } from "./projection.ts";
-import { SerialLink, SILENCE_MS } from "./serial-link.ts";
+import { Proxies } from "./proxies.ts";
+import { serialLinks } from "./serial-links.ts";
 import { Service } from "./service-view.ts";
 import { Shadows } from "./shadows.ts";
 import { wallStamps } from "./stamps.ts";
@@ -74,6 +75,7 @@ class Running {
   readonly #states: StateTopics;
   readonly #deviceList: StateTopics;
   readonly #links: DeviceLinks;
+  readonly #proxies: Proxies;
   #commands!: Commands;
   #service!: Service;
   #bridge!: Bridge;
@@ -151,7 +153,19 @@ class Running {
       intervalMs: DEVICE_LIST_MS,
       publish: () => this.#bridge.devices(),
     });
-    this.#links = this.#serialLinks();
+    this.#links = serialLinks(options, {
+      monitor: this.#monitor,
+      accepts: () => this.#ledger.accepts,
+      ingest: this.#ingest,
+      presence: this.#presence,
+      onError: (error) => this.#bug("serial", error),
+    });
+    this.#proxies = new Proxies({
+      ...{ ...options, monitor: this.#monitor, links: this.#links, devicesMax: this.#limits.devicesMax },
+      ...{ ingest: this.#ingest, presence: this.#presence },
+      lastBoot: (device) => row(device)?.helloBoot ?? 0,
+      onError: (error) => this.#bug("proxies", error),
+    });
   }
 
   async start(): Promise<void> {
@@ -229,6 +243,7 @@ class Running {
     });
     await this.#subscribe();
     this.#links.open();
+    await this.#proxies.open(this.#options.sources ?? []);
     logger.info("gateway is up", { site, devices: rows.length, logEnd: this.#log.end });
   }
 
@@ -236,6 +251,7 @@ class Running {
   async abandon(): Promise<void> {
     this.#closed = true;
     for (const dispose of this.#disposers) dispose();
+    await this.#proxies.close();
     this.#links.close();
     this.#presence.close();
     this.#monitor.close();
@@ -265,35 +281,13 @@ class Running {
     };
   }
 
-  #serialLinks(): DeviceLinks {
-    const { serial, clock, random, meter } = this.#options;
-    if (serial === undefined) return new DeviceLinks([]);
-    const { ports, links, silenceMs = SILENCE_MS } = serial;
-    const linkOf = (device: string, binding: (typeof links)[number]): SerialLink =>
-      new SerialLink({
-        ...{ binding, ports, clock, random, meter, silenceMs, monitor: this.#monitor },
-        accepts: () => this.#ledger.accepts,
-        receive: (payload) => {
-          try {
-            this.#ingest.receive(device, payload);
-          } catch (error) {
-            this.#bug("serial", error);
-          }
-        },
-        heard: () => {
-          if (this.#ingest.sessions.get(device)?.open) this.#presence.heard(device);
-        },
-        onDown: () => this.#presence.hint(device, "offline"),
-      });
-    return new DeviceLinks(links.map((binding) => linkOf(binding.device, binding)));
-  }
-
   async #subscribe(): Promise<void> {
     const { broker, site } = this.#options;
     const inbox = new Inbox({
       site,
       monitor: this.#monitor,
       receive: (device, payload) => this.#ingest.receive(device, payload),
+      isProxied: (device) => this.#links.isProxied(device),
       availability: (device, word) => this.#presence.hint(device, word),
       patch: (device, patch) => this.#shadows.setDesired(device, patch),
       get: (device) => this.#publishState(device),
@@ -463,6 +457,7 @@ class Running {
   async #close(): Promise<void> {
     if (this.#closed) return;
     for (const dispose of this.#disposers) dispose();
+    await this.#proxies.close();
     // First of all: its devices are offline with it, and that is to be published.
     this.#links.close();
     this.#commands.close();

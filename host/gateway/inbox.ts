@@ -15,6 +15,8 @@ export interface InboxOptions {
   readonly site: string;
   readonly monitor: ErrorMonitor;
   readonly receive: (device: string, payload: Uint8Array) => void;
+  /** The gateway speaks for the device; nobody else may. */
+  readonly isProxied: (device: string) => boolean;
   readonly availability: (device: string, word: string) => void;
   readonly patch: (device: string, patch: Patch) => Promise<unknown>;
   readonly get: (device: string) => void;
@@ -31,7 +33,7 @@ export class Inbox {
   }
 
   async subscribe(broker: Broker): Promise<Dispose[]> {
-    const { receive, availability, get, request } = this.#options;
+    const { receive, isProxied, availability, get, request } = this.#options;
     const words = new TextDecoder();
     const disposers: Dispose[] = [];
     const channel = async (
@@ -50,11 +52,20 @@ export class Inbox {
         ),
       );
     };
-    await channel("up", (device, { payload }) => receive(device, payload), true);
+    await channel(
+      "up",
+      (device, delivery) => {
+        if (isProxied(device)) return this.#refuse("TOPIC_FOREIGN", delivery, device);
+        receive(device, delivery.payload);
+      },
+      true,
+    );
     await channel(
       "availability",
       (device, { payload }) => {
-        if (payload.length <= WORD_BYTES_MAX) availability(device, words.decode(payload));
+        // Of a proxied device it is the gateway's own, which an external broker sends back.
+        if (payload.length <= WORD_BYTES_MAX && !isProxied(device))
+          availability(device, words.decode(payload));
       },
       true,
     );

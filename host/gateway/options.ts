@@ -7,6 +7,7 @@ import type { ErrorMonitor, Threshold } from "./error-monitor.ts";
 import type { ForwarderOptions } from "./forwarder.ts";
 import type { Resolution } from "./history-query.ts";
 import type { Stamps } from "./ports.ts";
+import type { ProxySource } from "./proxy-port.ts";
 import type { GatewayService } from "./service.ts";
 
 export interface GatewayLimits {
@@ -47,6 +48,8 @@ export interface GatewayOptions {
     readonly links: readonly SerialBinding[];
     readonly silenceMs?: number;
   };
+  /** Devices that do not speak our protocol. */
+  readonly sources?: readonly ProxySource[];
   readonly meter: Meter;
   readonly logger: Logger;
   readonly limits?: Partial<GatewayLimits>;

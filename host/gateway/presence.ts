@@ -10,11 +10,16 @@ interface Presence {
   heardMs: number;
 }
 
+/** How often silence is looked for, in parts of the shortest silence that means something. */
+const LOOKS = 4;
+
 export class PresenceBoard {
   readonly #clock: Clock;
   readonly #silenceMs: number;
   readonly #onChange: (device: string, state: DeviceState) => void;
   readonly #devices = new Map<string, Presence>();
+  /** Devices whose silence means something sooner or later than others'. */
+  readonly #silences = new Map<string, number>();
   #stop: Dispose;
   #online = 0;
 
@@ -50,6 +55,11 @@ export class PresenceBoard {
     if (word === "offline" && this.#devices.get(device)?.state === "online") this.#set(device, "offline");
   }
 
+  /** After which silence this device is offline; Infinity for one that only says when something changes. */
+  setSilence(device: string, silenceMs: number): void {
+    this.#silences.set(device, silenceMs);
+  }
+
   close(): void {
     this.#stop();
   }
@@ -65,12 +75,13 @@ export class PresenceBoard {
 
   #arm(): Dispose {
     return this.#clock.alarm(
-      this.#silenceMs / 4,
+      this.#silenceMs / LOOKS,
       () => {
         const nowMs = this.#clock.monotonicMs();
         for (const [device, presence] of this.#devices) {
-          if (presence.state === "online" && nowMs - presence.heardMs >= this.#silenceMs)
-            this.#set(device, "offline");
+          if (presence.state !== "online") continue;
+          const silenceMs = this.#silences.get(device) ?? this.#silenceMs;
+          if (nowMs - presence.heardMs >= silenceMs) this.#set(device, "offline");
         }
         this.#stop = this.#arm();
       },

@@ -1,0 +1,85 @@
+/** The gateway's proxied devices: what its sources (Firmata, plain MQTT) get of it, and one ProxyDevice for each device. */
+import { TardigradeError } from "../../protocols/error.ts";
+import { checkDeviceId } from "../../protocols/topic.ts";
+import type { Broker, Clock, Logger, Meter, Random } from "../io/seams.ts";
+import type { DeviceLinks } from "./device-links.ts";
+import type { ErrorMonitor } from "./error-monitor.ts";
+import type { Ingest } from "./ingest.ts";
+import type { PresenceBoard } from "./presence.ts";
+import { ProxyDevice } from "./proxy-device.ts";
+import type { ProxyHost, ProxySource } from "./proxy-port.ts";
+
+export interface ProxiesOptions {
+  readonly site: string;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly monitor: ErrorMonitor;
+  readonly meter: Meter;
+  readonly logger: Logger;
+  readonly links: DeviceLinks;
+  readonly ingest: Ingest;
+  readonly presence: PresenceBoard;
+  readonly devicesMax: number;
+  /** Of the device's newest hello, 0 before the first. */
+  readonly lastBoot: (device: string) => number;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Proxies {
+  readonly #options: ProxiesOptions;
+  #sources: readonly ProxySource[] = [];
+  #count = 0;
+
+  constructor(options: ProxiesOptions) {
+    this.#options = options;
+  }
+
+  async open(sources: readonly ProxySource[]): Promise<void> {
+    const host = this.#host();
+    this.#sources = sources;
+    for (const source of sources) await source.open(host);
+  }
+
+  async close(): Promise<void> {
+    for (const source of this.#sources) {
+      try {
+        await source.close();
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }
+  }
+
+  #host(): ProxyHost {
+    const { site, broker, clock, random, monitor, meter, logger, links, ingest, presence } = this.#options;
+    return {
+      ...{ site, broker, clock, random, monitor, meter, logger },
+      device: (id, handlers, { silenceMs } = {}) => {
+        checkDeviceId(id);
+        if (this.#count >= this.#options.devicesMax) {
+          throw new TardigradeError("DEVICE_LIMIT", `The gateway holds ${this.#count} devices already.`);
+        }
+        const device = new ProxyDevice({
+          ...{ device: id, handlers, clock, random, meter },
+          lastBoot: this.#options.lastBoot(id),
+          receive: (payload) => {
+            try {
+              ingest.receive(id, payload);
+            } catch (error) {
+              this.#options.onError(error);
+            }
+          },
+          heard: () => {
+            if (ingest.sessions.get(id)?.open) presence.heard(id);
+          },
+          offline: () => presence.hint(id, "offline"),
+        });
+        links.add(device);
+        this.#count += 1;
+        if (silenceMs !== undefined) presence.setSilence(id, silenceMs);
+        return device;
+      },
+    };
+  }
+}
