@@ -351,6 +351,13 @@ export const ERRORS = {
     "retry",
     "No gateway answers at this address; start one or name another.",
   ),
+  FORBIDDEN: host(511, "warning", "ignore", "The role of whoever asks does not allow this."),
+  ACCESS_INVALID: host(
+    512,
+    "fatal",
+    "escalate",
+    "The file of users, tokens and devices is damaged; restore it from a backup or remove it.",
+  ),
   CONNECTION_FAILED: host(
     520,
     "warning",
@@ -389,6 +396,31 @@ export const ERRORS = {
     "No whole frame came over a serial port for too long; it is closed and opened again.",
   ),
   SERIAL_LIST: host(543, "error", "escalate", "The machine's serial ports cannot be listed."),
+  PLUGIN_INVALID: host(
+    550,
+    "error",
+    "escalate",
+    "A plugin is no component of the plugin world, or is too large; the message says what is wrong.",
+  ),
+  PLUGIN_TRAP: host(551, "warning", "isolate", "A plugin trapped on a message; that message was left out."),
+  PLUGIN_TIMEOUT: host(
+    552,
+    "warning",
+    "isolate",
+    "A plugin took too long for a message; it was ended and started anew, that message was left out.",
+  ),
+  PLUGIN_MEMORY: host(
+    553,
+    "warning",
+    "isolate",
+    "A plugin wanted more memory than its limit; that message was left out.",
+  ),
+  PLUGIN_OUTPUT: host(
+    554,
+    "warning",
+    "ignore",
+    "A plugin answered what is no reading, report or publish; that message was left out.",
+  ),
   FLASH_DRIVE: host(
     544,
     "error",

@@ -152,6 +152,10 @@ export const INTERNAL: i32 = 508;
 export const CORE_TRAP: i32 = 509;
 /** No gateway answers at this address; start one or name another. */
 export const GATEWAY_UNREACHABLE: i32 = 510;
+/** The role of whoever asks does not allow this. */
+export const FORBIDDEN: i32 = 511;
+/** The file of users, tokens and devices is damaged; restore it from a backup or remove it. */
+export const ACCESS_INVALID: i32 = 512;
 /** The other side of a connection cannot be reached; it is tried again. */
 export const CONNECTION_FAILED: i32 = 520;
 /** Firmware did on an emulated board what real silicon would not have let pass; the message names address and pc. */
@@ -168,6 +172,16 @@ export const SERIAL_LOST: i32 = 541;
 export const SERIAL_SILENT: i32 = 542;
 /** The machine's serial ports cannot be listed. */
 export const SERIAL_LIST: i32 = 543;
+/** A plugin is no component of the plugin world, or is too large; the message says what is wrong. */
+export const PLUGIN_INVALID: i32 = 550;
+/** A plugin trapped on a message; that message was left out. */
+export const PLUGIN_TRAP: i32 = 551;
+/** A plugin took too long for a message; it was ended and started anew, that message was left out. */
+export const PLUGIN_TIMEOUT: i32 = 552;
+/** A plugin wanted more memory than its limit; that message was left out. */
+export const PLUGIN_MEMORY: i32 = 553;
+/** A plugin answered what is no reading, report or publish; that message was left out. */
+export const PLUGIN_OUTPUT: i32 = 554;
 /** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
 export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */

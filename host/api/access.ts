@@ -16,12 +16,12 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** Throws AUTH_REQUIRED when the address is not loopback and there is no token. */
-export function requireSafeListen(host: string, token: string | undefined): void {
-  if (isLoopback(host) || (token !== undefined && token.length > 0)) return;
+/** Throws AUTH_REQUIRED when the address is not loopback and nobody would have to say who they are. */
+export function requireSafeListen(host: string, authenticates: boolean): void {
+  if (isLoopback(host) || authenticates) return;
   throw new TardigradeError(
     "AUTH_REQUIRED",
-    `The HTTP API would listen on ${host}, beyond this machine, without authentication: set http.token, or http.host to 127.0.0.1.`,
+    `The HTTP API would listen on ${host}, beyond this machine, without authentication: add a user with tardi user add, set http.token, or set http.host to 127.0.0.1.`,
     { context: { component: "api", host } },
   );
 }
@@ -35,19 +35,15 @@ export function checkHost(header: string | undefined): void {
   );
 }
 
-/** Gives a check of the Authorization header, which throws UNAUTHORIZED. */
-export function bearerCheck(token: string): (header: string | undefined) => void {
+/** Compares with the configuration's token. */
+export function bearerCheck(token: string): (given: string) => boolean {
   const expected = digest(token);
-  return (header) => {
-    const given = /^bearer +([^ ]+)$/i.exec(header ?? "")?.[1];
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) return;
-    throw new TardigradeError(
-      "UNAUTHORIZED",
-      given === undefined
-        ? "This route needs a token: send it as `Authorization: Bearer TOKEN`."
-        : "The token is not valid.",
-    );
-  };
+  return (given) => timingSafeEqual(digest(given), expected);
+}
+
+/** The token of an Authorization header. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return /^bearer +([^ ]+)$/i.exec(header ?? "")?.[1];
 }
 
 function digest(text: string): Buffer {

@@ -26,14 +26,20 @@ const RETRY_MS = 2000;
 /** Given to a closed client to read the reason. */
 const LINGER_MS = 1000;
 
-export type CloseReason = "client" | "slow" | "shutdown" | "error";
+export type CloseReason = "client" | "slow" | "shutdown" | "revoked" | "error";
 
 export interface EventStreams {
   /** Answers a request with the stream. Throws QUEUE_FULL when there are CLIENTS_MAX. */
-  open(response: ServerResponse, options: { readonly from?: number }): void;
+  open(response: ServerResponse, options: StreamOptions): void;
   readonly clients: number;
   /** Ends all of them. */
   close(): void;
+}
+
+export interface StreamOptions {
+  readonly from?: number;
+  /** Asked at each heartbeat: a revoked token's stream ends. */
+  readonly isAllowed?: () => boolean;
 }
 
 interface EventStreamOptions {
@@ -47,14 +53,14 @@ export function eventStreams(options: EventStreamOptions): EventStreams {
   const open = new Set<EventStream>();
   const tell = (): void => options.meter.gauge("sse_clients", open.size);
   return {
-    open: (response, { from }) => {
+    open: (response, { from, isAllowed = () => true }) => {
       if (open.size >= CLIENTS_MAX) {
         throw new TardigradeError(
           "QUEUE_FULL",
           `${CLIENTS_MAX} clients follow the events already; try later.`,
         );
       }
-      const stream = new EventStream(options, response, (reason) => {
+      const stream = new EventStream({ ...options, isAllowed }, response, (reason) => {
         open.delete(stream);
         options.meter.count("sse_closed", { reason });
         tell();
@@ -73,7 +79,7 @@ export function eventStreams(options: EventStreamOptions): EventStreams {
 }
 
 class EventStream {
-  readonly #options: EventStreamOptions;
+  readonly #options: EventStreamOptions & { readonly isAllowed: () => boolean };
   readonly #response: ServerResponse;
   readonly #onEnd: (reason: CloseReason) => void;
   #pending: GatewayEvent[] = [];
@@ -84,7 +90,11 @@ class EventStream {
   #unsubscribe: Dispose = () => undefined;
   #stopHeartbeat: Dispose = () => undefined;
 
-  constructor(options: EventStreamOptions, response: ServerResponse, onEnd: (reason: CloseReason) => void) {
+  constructor(
+    options: EventStreamOptions & { readonly isAllowed: () => boolean },
+    response: ServerResponse,
+    onEnd: (reason: CloseReason) => void,
+  ) {
     this.#options = options;
     this.#response = response;
     this.#onEnd = onEnd;
@@ -175,6 +185,9 @@ class EventStream {
     this.#stopHeartbeat = this.#options.clock.alarm(
       HEARTBEAT_MS,
       () => {
+        if (!this.#options.isAllowed()) {
+          return this.end("revoked", "UNAUTHORIZED", "The token or log-in has expired or was revoked.");
+        }
         this.#response.write(": heartbeat\n\n");
         this.#armHeartbeat();
       },

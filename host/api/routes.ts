@@ -5,6 +5,7 @@ import { TardigradeError } from "../../protocols/error.ts";
 import type { DeviceSummary, GatewayService } from "../gateway/service.ts";
 import type { Clock } from "../io/seams.ts";
 import type { EventStreams } from "./event-stream.ts";
+import type { Identity } from "./identity.ts";
 import * as schemas from "./schemas.ts";
 
 const HOUR_MS = 3_600_000;
@@ -13,6 +14,7 @@ export interface RouteOptions {
   readonly service: GatewayService;
   readonly clock: Clock;
   readonly streams: EventStreams;
+  readonly identity: Identity;
 }
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
@@ -126,7 +128,7 @@ function addStateRoutes(app: FastifyInstance, { service }: RouteOptions): void {
   get("/api/health", "getHealth", "Checks one by one", schemas.Health, () => service.health());
 }
 
-function addEventRoute(app: FastifyInstance, { streams }: RouteOptions): void {
+function addEventRoute(app: FastifyInstance, { streams, identity }: RouteOptions): void {
   app.get<{ Querystring: schemas.EventsQuery; Headers: schemas.EventsHeaders }>(
     "/api/events",
     {
@@ -141,11 +143,16 @@ function addEventRoute(app: FastifyInstance, { streams }: RouteOptions): void {
         },
       },
     },
-    ({ query, headers }, reply) => {
+    (request, reply) => {
+      const { query, headers } = request;
+      const principal = identity.of(request);
       const last = headers["last-event-id"];
       const resumed = last === undefined || last === "" ? undefined : Number(last) + 1;
       const from = resumed ?? (query.from === undefined ? undefined : Number(query.from));
-      streams.open(reply.raw, from === undefined ? {} : { from });
+      streams.open(reply.raw, {
+        ...(from === undefined ? {} : { from }),
+        isAllowed: () => identity.isStill(principal),
+      });
       reply.hijack();
     },
   );

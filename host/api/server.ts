@@ -9,19 +9,28 @@ import swagger from "@fastify/swagger";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { type TSchema, Type } from "typebox";
 import { TardigradeError } from "../../protocols/error.ts";
+import type { AccessControl } from "../gateway/access/access-control.ts";
+import type { Audit } from "../gateway/access/audit.ts";
+import type { KeyedLimiter } from "../gateway/access/keyed-limiter.ts";
 import type { GatewayService } from "../gateway/service.ts";
-import type { Clock, Logger, Meter } from "../io/seams.ts";
-import { bearerCheck, checkHost, isLoopback, OPEN_ROUTES, requireSafeListen } from "./access.ts";
+import type { Clock, Logger, Meter, Secrets } from "../io/seams.ts";
+import { type ServerTls, tlsOptions } from "../io/tls.ts";
+import { checkHost, isLoopback, requireSafeListen } from "./access.ts";
 import { errorBody, retryAfterOf, statusOf, toClientError } from "./error-status.ts";
 import { type EventStreams, eventStreams } from "./event-stream.ts";
+import { Identity } from "./identity.ts";
 import { addRoutes, doc } from "./routes.ts";
 import { NoQuery } from "./schemas.ts";
+import { addSessionRoutes } from "./session-routes.ts";
+import { Sessions } from "./sessions.ts";
 import { type HttpPart, validatorOf } from "./validation.ts";
 
 export const BODY_BYTES_MAX = 16 * 1024;
 export const CONNECTIONS_MAX = 512;
 /** A client must have sent its whole request by then. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Node looks for such clients every half minute unless told otherwise, and gives headers alone a whole one. */
+const SLOW = { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 2000 } as const;
 /** Requests under way get so long when the server closes. */
 const CLOSE_GRACE_MS = 2000;
 
@@ -30,8 +39,14 @@ export interface ApiOptions {
   readonly host?: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Required beyond loopback. */
+  /** The configuration's, for one admin. */
   readonly token?: string;
+  readonly access: AccessControl;
+  readonly audit: Audit;
+  readonly secrets: Secrets;
+  /** Requests, by who asks and from where. */
+  readonly requests: KeyedLimiter;
+  readonly tls?: ServerTls;
   readonly service: GatewayService;
   readonly meter: Meter;
   /** Text of /metrics. */
@@ -49,7 +64,7 @@ export interface Api {
 /** Rejects with AUTH_REQUIRED, PORT_IN_USE, CONFIG_INVALID (an address that this machine does not have). */
 export async function startApi(options: ApiOptions): Promise<Api> {
   const host = options.host ?? "127.0.0.1";
-  requireSafeListen(host, options.token);
+  requireSafeListen(host, options.token !== undefined || options.access.hasPeople);
   const streams = eventStreams(options);
   const app = await buildApp({ ...options, host }, streams);
   try {
@@ -85,6 +100,7 @@ export async function buildApp(
 ): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
+    ...(options.tls === undefined ? { http: SLOW } : { https: { ...SLOW, ...tlsOptions(options.tls) } }),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
@@ -106,11 +122,15 @@ export async function buildApp(
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setSchemaErrorFormatter(([first]) => first as unknown as Error);
   addErrors(app, options.logger);
-  addAccess(app, options);
+  addHeaders(app, options);
   addAccounts(app, options);
+  const sessions = new Sessions(options);
+  const identity = new Identity({ ...options, sessions });
+  identity.addTo(app);
   await app.register(swagger, { openapi: openApiHead(options) });
   await app.register(async (scope) => {
-    addRoutes(scope, { service: options.service, clock: options.clock, streams });
+    addRoutes(scope, { service: options.service, clock: options.clock, streams, identity });
+    addSessionRoutes(scope, { ...options, identity, sessions, secure: options.tls !== undefined });
     addServerRoutes(scope, options);
   });
   await app.ready();
@@ -134,14 +154,11 @@ function addErrors(app: FastifyInstance, logger: Logger): void {
   });
 }
 
-function addAccess(app: FastifyInstance, options: ApiOptions & { readonly host: string }): void {
-  const checkToken = options.token === undefined ? undefined : bearerCheck(options.token);
-  const local = isLoopback(options.host);
+function addHeaders(app: FastifyInstance, { host }: { readonly host: string }): void {
+  const local = isLoopback(host);
   app.addHook("onRequest", async (request, reply) => {
     reply.header("cache-control", "no-store").header("x-content-type-options", "nosniff");
     if (local) checkHost(request.headers.host);
-    if (checkToken === undefined || OPEN_ROUTES.has(routeOf(request))) return;
-    checkToken(request.headers.authorization);
   });
 }
 
@@ -193,7 +210,7 @@ function addServerRoutes(app: FastifyInstance, { service, metrics }: ApiOptions)
   );
 }
 
-function openApiHead({ service, token }: ApiOptions) {
+function openApiHead({ service, token, access }: ApiOptions) {
   return {
     openapi: "3.1.0",
     info: {
@@ -204,7 +221,7 @@ function openApiHead({ service, token }: ApiOptions) {
       license: { name: "MIT OR Apache-2.0", identifier: "MIT OR Apache-2.0" },
     },
     components: { securitySchemes: { token: { type: "http" as const, scheme: "bearer" } } },
-    ...(token === undefined ? {} : { security: [{ token: [] }] }),
+    ...(token === undefined && !access.hasPeople ? {} : { security: [{ token: [] }] }),
   };
 }
 

@@ -27,6 +27,19 @@ const section = <T extends Parameters<typeof Type.Object>[0]>(properties: T, des
 const MQTT_URL = "^(mqtt|mqtts|ws|wss|tcp|tls)://[^\\s]+$";
 const ENVIRONMENT_NAME = "^[A-Za-z_][A-Za-z0-9_]*$";
 
+const Tls = Type.Object(
+  {
+    cert: text("File with the server's certificate and its chain, PEM"),
+    key: text("File with its private key, PEM"),
+    ca: Type.Optional(text("File with the authority whose certificates name users and devices, PEM")),
+    clientCertificates: oneOf(["optional", "required"], {
+      default: "optional",
+      description: "Whether a client must show one; needs ca",
+    }),
+  },
+  { ...closed, description: "TLS 1.2 or later" },
+);
+
 const Mqtt = section(
   {
     mode: oneOf(["embedded", "external"], {
@@ -39,6 +52,7 @@ const Mqtt = section(
     username: Type.Optional(text("Required of clients (embedded) or shown to the broker (external)")),
     password: Type.Optional(text("Its password; better passwordEnv")),
     passwordEnv: Type.Optional(text("Environment variable with the password", { pattern: ENVIRONMENT_NAME })),
+    tls: Type.Optional(Tls),
   },
   "Where devices connect",
 );
@@ -55,6 +69,12 @@ const Http = section(
     ),
     tokenFile: Type.Optional(text("File whose first line is the token")),
     tokenEnv: Type.Optional(text("Environment variable with the token", { pattern: ENVIRONMENT_NAME })),
+    tls: Type.Optional(Tls),
+    requestsPerSecond: whole("Of one client; twice as many may come at once", {
+      minimum: 1,
+      maximum: 100_000,
+      default: 100,
+    }),
   },
   "HTTP API",
 );

@@ -32,11 +32,22 @@ const SCHEMA_ERRORS_MAX = 200;
 /** Environment variables, for passwordEnv and tokenEnv. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Whether the data folder's file of users, tokens and devices names somebody for HTTP, and somebody for MQTT. */
+export interface Known {
+  readonly people: boolean;
+  readonly clients: boolean;
+}
+
 /**
  * The configuration that a text stands for, defaults filled in, secrets taken from `environment` where the text says so. Throws
  * CONFIG_INVALID, or AUTH_REQUIRED when all that is wrong is an address beyond loopback without authentication.
  */
-export function loadConfig(text: string, fileName: string, environment: Environment = {}): Config {
+export function loadConfig(
+  text: string,
+  fileName: string,
+  environment: Environment = {},
+  knownIn: (data: string) => Known = () => ({ people: false, clients: false }),
+): Config {
   const lines = new LineCounter();
   if (text.length > CONFIG_CHARS_MAX) {
     throw failure(fileName, lines, [
@@ -51,7 +62,7 @@ export function loadConfig(text: string, fileName: string, environment: Environm
   problems.push(...schemaProblems(document, filled));
   if (problems.length > 0) throw failure(fileName, lines, problems);
   const config = withSecrets(filled as Config, environment, document, problems);
-  problems.push(...ruleProblems(config, document));
+  problems.push(...ruleProblems(config, knownIn(config.data), document));
   if (problems.length > 0) throw failure(fileName, lines, problems);
   return config;
 }
@@ -187,7 +198,11 @@ function withSecrets(
 }
 
 /** What one key means for another. */
-function ruleProblems({ mqtt, http, store, serial, forward, alerts }: Config, document: Document): Problem[] {
+function ruleProblems(
+  { mqtt, http, store, serial, forward, alerts }: Config,
+  known: Known,
+  document: Document,
+): Problem[] {
   const problems: Problem[] = [];
   const add = (path: Path, message: string, code: Problem["code"] = "CONFIG_INVALID"): void => {
     problems.push({ code, position: valuePosition(document, path), message });
@@ -202,19 +217,37 @@ function ruleProblems({ mqtt, http, store, serial, forward, alerts }: Config, do
   if ((mqtt.username === undefined) !== (mqttPassword === undefined)) {
     add(["mqtt"], "mqtt needs username and password, or neither");
   }
-  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqttPassword === undefined) {
+  for (const [name, { tls }] of [
+    ["mqtt", mqtt],
+    ["http", http],
+  ] as const) {
+    if (tls?.clientCertificates === "required" && tls.ca === undefined) {
+      add(
+        [name, "tls"],
+        `${name}.tls.clientCertificates required needs ${name}.tls.ca, the authority that signs them`,
+      );
+    }
+  }
+  if (mqtt.tls !== undefined && mqtt.mode === "external") {
+    add(
+      ["mqtt", "tls"],
+      "mqtt.tls is for the embedded broker; an external one is reached with mqtts:// in mqtt.url",
+    );
+  }
+  const mqttIsOpen = mqttPassword === undefined && !known.clients;
+  if (mqtt.mode === "embedded" && !isLoopbackName(mqtt.host) && mqttIsOpen) {
     add(
       ["mqtt", "host"],
-      `mqtt.host ${mqtt.host} is beyond this machine: set mqtt.username and mqtt.password`,
+      `mqtt.host ${mqtt.host} is beyond this machine: add devices with \`tardi device add\`, or set mqtt.username and mqtt.password`,
       "AUTH_REQUIRED",
     );
   }
   const tokens = [http.token ?? http.tokenEnv, http.tokenFile].filter((it) => it !== undefined);
   if (tokens.length > 1) add(["http", "tokenFile"], "http has more than one token; keep one");
-  if (!isLoopbackName(http.host) && tokens.length === 0) {
+  if (!isLoopbackName(http.host) && tokens.length === 0 && !known.people) {
     add(
       ["http", "host"],
-      `http.host ${http.host} is beyond this machine: set http.token, http.tokenFile or http.tokenEnv`,
+      `http.host ${http.host} is beyond this machine: add users with \`tardi user add\`, or set http.token, http.tokenFile or http.tokenEnv`,
       "AUTH_REQUIRED",
     );
   }

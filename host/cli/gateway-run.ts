@@ -8,11 +8,15 @@ import { join, resolve } from "node:path";
 import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
+import { bearerCheck, isLoopback } from "../api/access.ts";
 import { startApi } from "../api/server.ts";
+import type { Core } from "../core/core.ts";
 import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
 import { createHybridClock } from "../core/hybrid-clock.ts";
-import { publishPolicy } from "../gateway/acl.ts";
+import type { AccessControl } from "../gateway/access/access-control.ts";
+import { brokerLogin } from "../gateway/access/broker-login.ts";
+import { topicRules } from "../gateway/acl.ts";
 import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
 import { type Gateway, openGateway } from "../gateway/gateway.ts";
 import { systemClock } from "../io/clock.ts";
@@ -27,6 +31,7 @@ import { observeService } from "../observe/service-metrics.ts";
 import { openLmdbState } from "../store/lmdb-state.ts";
 import { memoryState } from "../store/memory-state.ts";
 import type { StateStore } from "../store/state-store.ts";
+import { knownIn, openAccess, tlsOf } from "./access-setup.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { note, progress } from "./output.ts";
 
@@ -41,7 +46,7 @@ export function packageVersion(): string {
 /** The named file, else tardigrade.yaml here, else the defaults. Throws CONFIG_INVALID or FILE_UNREADABLE. */
 export function configOf(path: string | undefined): { readonly config: Config; readonly source: string } {
   if (path === undefined && !existsSync(CONFIG_FILE))
-    return { config: loadConfig("", "defaults", process.env), source: "defaults" };
+    return { config: loadConfig("", "defaults", process.env, knownIn), source: "defaults" };
   const file = path ?? CONFIG_FILE;
   let text: string;
   try {
@@ -53,7 +58,7 @@ export function configOf(path: string | undefined): { readonly config: Config; r
       { cause },
     );
   }
-  return { config: loadConfig(text, file, process.env), source: file };
+  return { config: loadConfig(text, file, process.env, knownIn), source: file };
 }
 
 export async function gatewayCommand(options: {
@@ -102,12 +107,16 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
   const failed = Promise.withResolvers<Error>();
   try {
     await mkdir(config.data, { recursive: true });
-    const broker = await openBroker(config, meter, logger);
+    const core = openCore(readCoreBytes());
+    const { requestsPerSecond } = config.http;
+    const parts = openAccess({ data: config.data, core, clock, logger, requestsPerSecond });
+    const broker = await openBroker(config, { meter, logger, access: parts.access });
     closers.unshift(() => broker.close());
     const state = await openState(config);
     closers.unshift(() => state.close());
     const gateway = await openGateway({
-      ...(await gatewayOptions(config, clock, logger)),
+      ...(await gatewayOptions(config, { clock, logger, core })),
+      audit: parts.audit,
       broker,
       state,
       meter,
@@ -123,6 +132,8 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
       host,
       port,
       ...(token === undefined ? {} : { token }),
+      ...parts,
+      ...tlsOf(config.http.tls),
       service: gateway,
       meter,
       metrics: text,
@@ -155,9 +166,12 @@ async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
 }
 
 /** The MQTT client is loaded where one is used: by an external broker or a forwarder. */
-async function gatewayOptions(config: Config, clock: Clock, logger: Logger) {
+async function gatewayOptions(
+  config: Config,
+  { clock, logger, core }: { readonly clock: Clock; readonly logger: Logger; readonly core: Core },
+) {
   const { store, forward, site } = config;
-  const hybrid = createHybridClock(openCore(readCoreBytes()), clock);
+  const hybrid = createHybridClock(core, clock);
   return {
     site,
     version: packageVersion(),
@@ -192,9 +206,13 @@ async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: s
   return { target: forward.url, link: forwardLink({ ...forward, clientId, logger }) };
 }
 
-async function openBroker(config: Config, meter: Meter, logger: Logger): Promise<Broker> {
+async function openBroker(
+  config: Config,
+  parts: { readonly meter: Meter; readonly logger: Logger; readonly access: AccessControl },
+): Promise<Broker> {
   const { mqtt, site } = config;
   const { username, password } = mqtt;
+  const { meter, logger, access } = parts;
   if (mqtt.mode === "external") {
     const { openExternalBroker } = await import("../io/mqtt-external.ts");
     return openExternalBroker({
@@ -207,17 +225,18 @@ async function openBroker(config: Config, meter: Meter, logger: Logger): Promise
       logger,
     });
   }
+  const isPassword = password === undefined ? () => false : bearerCheck(password);
   return openEmbeddedBroker({
     host: mqtt.host,
     port: mqtt.port,
-    policy: publishPolicy(site),
+    rules: topicRules(site),
+    authenticate: brokerLogin({
+      access,
+      required: !isLoopback(mqtt.host),
+      ...(username === undefined ? {} : { shared: { username, isPassword } }),
+    }),
+    ...tlsOf(mqtt.tls),
     limits: { clientsMax: config.limits.mqttClients, packetBytesMax: config.limits.mqttPacketBytes },
-    ...(username === undefined
-      ? {}
-      : {
-          authenticate: (_clientId, user, secret) =>
-            user === username && secret !== undefined && new TextDecoder().decode(secret) === password,
-        }),
     meter,
     logger,
   });

@@ -235,6 +235,51 @@ function addFleet(program: Command): void {
   );
 }
 
+function addAccess(program: Command): void {
+  const commands = () => import("./access-commands.ts");
+  const folder = (command: Command) =>
+    command
+      .option("--config <file>", "tardigrade.yaml (the one here when there is one)")
+      .option("--data <folder>", "data folder, instead of the configuration's")
+      .option("--json", "JSON on standard output");
+  const located = async <T extends { readonly data?: string; readonly config?: string }>(options: T) => {
+    const { configOf } = await import("./gateway-run.ts");
+    const { config } = configOf(options.config);
+    return { ...options, data: options.data ?? config.data, site: config.site };
+  };
+  const all = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+  const user = program.command("user").description("people who may use a gateway");
+  folder(user.command("add <name>").description("add one; without --password-stdin a password is made"))
+    .requiredOption("--role <role>", "viewer reads, operator also commands, admin also sees the audit")
+    .option("--password-stdin", "take the password from the first line of standard input")
+    .action(async (name, options) => (await commands()).userAdd(name, await located(options)));
+  const token = program.command("token").description("tokens of programs: scripts, Prometheus, CI");
+  folder(token.command("add <name>").description("make one; it is shown once"))
+    .requiredOption("--role <role>", "viewer, operator or admin")
+    .option("--days <days>", "valid for so long; for ever without", integer(1, 36_500))
+    .action(async (name, options) => (await commands()).tokenAdd(name, await located(options)));
+  const device = program.command("device").description("credentials of devices");
+  folder(device.command("add <id>").description("make a password for a device; it is shown once"))
+    .option(
+      "--topic <filter>",
+      "of a device that speaks no Tardigrade, such as tele/plug/#; once or more",
+      all,
+    )
+    .action(async (id, options) => (await commands()).deviceAdd(id, await located(options)));
+  folder(device.command("acl <file>").description("write mosquitto's acl_file"))
+    .option("--passwords <file>", "and its password_file")
+    .option("--gateway <name>", "user name of the gateway at mosquitto", "tardigrade")
+    .action(async (acl, options) => (await commands()).mosquittoFiles({ ...(await located(options)), acl }));
+  for (const [what, command] of Object.entries({ user, token, device }) as ["user", Command][]) {
+    folder(command.command("list").description(`every ${what}`)).action(async (options) =>
+      (await commands()).list(what, await located(options)),
+    );
+    folder(command.command(`revoke <${what === ("token" as string) ? "id" : "name"}>`))
+      .description(`take a ${what}'s access away, at once`)
+      .action(async (name, options) => (await commands()).revoke(what, name, await located(options)));
+  }
+}
+
 function buildProgram(): Command {
   const program = new Command("tardi")
     .description("Tardigrade: firmware in TypeScript, a gateway that loses nothing, boards simulated.")
@@ -246,6 +291,7 @@ function buildProgram(): Command {
   addPorts(program);
   addGateway(program);
   addFleet(program);
+  addAccess(program);
   return program;
 }
 

@@ -6,6 +6,7 @@ import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
 import type { Value } from "../../protocols/messages.generated.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
 import type { Broker } from "../io/seams.ts";
+import type { Audit } from "./access/audit.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { GatewayService } from "./service.ts";
 
@@ -21,6 +22,7 @@ export class Bridge {
   readonly #broker: Broker;
   readonly #service: GatewayService;
   readonly #monitor: ErrorMonitor;
+  readonly #audit: Pick<Audit, "add"> | undefined;
   #running = 0;
 
   constructor(options: {
@@ -28,7 +30,9 @@ export class Bridge {
     readonly broker: Broker;
     readonly service: GatewayService;
     readonly monitor: ErrorMonitor;
+    readonly audit?: Pick<Audit, "add"> | undefined;
   }) {
+    this.#audit = options.audit;
     this.#site = options.site;
     this.#broker = options.broker;
     this.#service = options.service;
@@ -36,7 +40,7 @@ export class Bridge {
   }
 
   /** A publish on bridge/request/<verb>. Never throws. */
-  request(topic: string, payload: Uint8Array): void {
+  request(topic: string, payload: Uint8Array, sender = "somebody"): void {
     const verb = topic.slice(bridgeTopic(this.#site, "request/").length);
     if (!/^[a-z]+(\/[a-z]+)?$/.test(verb)) {
       const message = `"${verb.slice(0, 40)}" is no request; ask for one of ${VERBS.join(", ")}.`;
@@ -53,6 +57,7 @@ export class Bridge {
       }
       const request = parse(payload);
       transaction = request.transaction;
+      if (!(READING_VERBS as readonly string[]).includes(verb)) this.#audited(verb, request, sender);
       const answer = this.#answer(verb, request);
       if (!(answer instanceof Promise)) return this.#respond(verb, transaction, answer);
       this.#running += 1;
@@ -150,6 +155,12 @@ export class Bridge {
     }
   }
 
+  /** Asked, whatever comes of it: how it ended is in the log with the command itself. */
+  #audited(verb: string, { device, name }: Request, who: string): void {
+    const what = typeof name === "string" ? `${verb} ${name}` : verb;
+    this.#audit?.add({ who, via: "mqtt", action: what, target: String(device ?? ""), outcome: "asked" });
+  }
+
   #respond(verb: string, transaction: unknown, data: unknown): void {
     this.#send(verb, { status: "ok", ...withTransaction(transaction), data });
   }
@@ -188,6 +199,18 @@ export const VERBS = [
   "shadow/get",
   "shadow/set",
   "command",
+  "errors",
+  "alerts",
+] as const;
+
+/** Those that change nothing; the others need the role operator. */
+export const READING_VERBS = [
+  "health",
+  "info",
+  "devices",
+  "device",
+  "history",
+  "shadow/get",
   "errors",
   "alerts",
 ] as const;

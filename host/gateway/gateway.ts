@@ -226,7 +226,10 @@ class Running {
       forwarder: this.#forwarder,
       links: this.#links,
     });
-    this.#bridge = new Bridge({ site, broker, service: this.#service, monitor: this.#monitor });
+    this.#bridge = new Bridge({
+      ...{ site, broker, service: this.#service, monitor: this.#monitor },
+      audit: this.#options.audit,
+    });
     this.#maintenance = new Maintenance({
       clock,
       log: this.#log,
@@ -291,7 +294,8 @@ class Running {
       availability: (device, word) => this.#presence.hint(device, word),
       patch: (device, patch) => this.#shadows.setDesired(device, patch),
       get: (device) => this.#publishState(device),
-      request: (topic, payload) => this.#bridge.request(topic, payload),
+      request: (topic, payload, sender) => this.#bridge.request(topic, payload, sender),
+      audit: this.#options.audit,
     });
     this.#disposers.push(...(await inbox.subscribe(broker)));
     const refused = broker.onRefused?.(({ code, topic, clientId }) => {

@@ -3,6 +3,7 @@ import { isTardigradeError } from "../../protocols/error.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
 import { isDeviceId, TOPIC_ROOT } from "../../protocols/topic.ts";
 import type { Broker, Delivery, Dispose } from "../io/seams.ts";
+import type { Audit } from "./access/audit.ts";
 import { parseObject } from "./bridge.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { Patch } from "./shadows.ts";
@@ -20,7 +21,8 @@ export interface InboxOptions {
   readonly availability: (device: string, word: string) => void;
   readonly patch: (device: string, patch: Patch) => Promise<unknown>;
   readonly get: (device: string) => void;
-  readonly request: (topic: string, payload: Uint8Array) => void;
+  readonly request: (topic: string, payload: Uint8Array, sender: string | undefined) => void;
+  readonly audit?: Pick<Audit, "add"> | undefined;
 }
 
 export class Inbox {
@@ -73,7 +75,8 @@ export class Inbox {
     await channel("get", (device) => get(device), false);
     disposers.push(
       await broker.subscribe(`${this.#prefix}bridge/request/#`, (delivery) => {
-        if (!delivery.retain) this.#guard(delivery, () => request(delivery.topic, delivery.payload));
+        if (!delivery.retain)
+          this.#guard(delivery, () => request(delivery.topic, delivery.payload, delivery.sender));
       }),
     );
     return disposers;
@@ -90,6 +93,8 @@ export class Inbox {
       );
     }
     const patch = parseObject(delivery.payload, "A patch of a shadow") as Patch;
+    const who = delivery.sender ?? "somebody";
+    this.#options.audit?.add({ who, via: "mqtt", action: "set", target: device, outcome: "asked" });
     this.#options.patch(device, patch).catch((error: unknown) => this.#caught(error, device));
   }
 

@@ -2,6 +2,7 @@
 import type { Broker, Clock, Disk, Logger, Meter, Random, SerialPorts } from "../io/seams.ts";
 import type { SegmentLogOptions } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
+import type { Audit } from "./access/audit.ts";
 import type { SerialBinding } from "./device-links.ts";
 import type { ErrorMonitor, Threshold } from "./error-monitor.ts";
 import type { ForwarderOptions } from "./forwarder.ts";
@@ -50,6 +51,8 @@ export interface GatewayOptions {
   };
   /** Devices that do not speak our protocol. */
   readonly sources?: readonly ProxySource[];
+  /** Told of each command and change of a shadow that came over MQTT. */
+  readonly audit?: Pick<Audit, "add">;
   readonly meter: Meter;
   readonly logger: Logger;
   readonly limits?: Partial<GatewayLimits>;

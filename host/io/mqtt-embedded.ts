@@ -14,25 +14,24 @@
  * by one that forgets: overlapping subscriptions get a copy each, as MQTT 3.1.1 (3.3.5) allows.
  */
 import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from "aedes";
-import { TardigradeError } from "../../protocols/error.ts";
-import type { ErrorCode } from "../../protocols/table.ts";
+import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+import { ERRORS, type ErrorCode } from "../../protocols/table.ts";
 import { topicMatcher } from "./mqtt-match.ts";
 import { boundQueues, type OutgoingQueues } from "./mqtt-queue-bound.ts";
-import type { Broker, Delivery, Dispose, Logger, Meter, Refusal } from "./seams.ts";
+import type { Broker, BrokerLogin, BrokerRules, Delivery, Dispose, Logger, Meter, Refusal } from "./seams.ts";
+import { commonNameOf, type ServerTls, tlsOptions } from "./tls.ts";
 
-export interface EmbeddedBrokerOptions {
+export interface EmbeddedBrokerOptions<P> {
   readonly host?: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** What a client may publish: "take" for the gateway alone, "route" as MQTT has it, else the code that refuses it. */
-  readonly policy: (clientId: string, topic: string) => "take" | "route" | ErrorCode;
-  /** Everybody may connect when absent; the caller sees to it that the address is loopback then. */
-  readonly authenticate?: (
-    clientId: string,
-    username: string | undefined,
-    password: Uint8Array | undefined,
-  ) => boolean;
+  readonly rules: BrokerRules<P>;
+  /** Who the client is, or the code that refuses it. */
+  readonly authenticate: (login: BrokerLogin) => P | ErrorCode | Promise<P | ErrorCode>;
+  /** TLS 1.2 or later; with `ca`, clients may show certificates. */
+  readonly tls?: ServerTls;
   readonly limits?: Partial<EmbeddedBrokerLimits>;
   readonly meter: Meter;
   readonly logger: Logger;
@@ -70,17 +69,19 @@ interface Subscription {
 }
 
 /** Rejects with PORT_IN_USE. */
-export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
+export async function openEmbeddedBroker<P>(options: EmbeddedBrokerOptions<P>): Promise<EmbeddedBroker> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const principals = new WeakMap<Client, P>();
   const refusedListeners = new Set<(refusal: Refusal) => void>();
   const subscriptions = new Set<Subscription>();
-  const { policy, meter } = options;
+  const { rules, meter } = options;
+  const whoIs = (client: Client) => ({ id: client.id, principal: principals.get(client) as P });
 
   const refuse = (code: ErrorCode, clientId: string, topic: string): void => {
     for (const listener of refusedListeners) listener({ code, clientId, topic });
   };
   const decide = (client: Client, topic: string): "take" | "route" | "refused" => {
-    const decision = policy(client.id, topic);
+    const decision = rules.publish(whoIs(client), topic);
     if (decision === "take" || decision === "route") return decision;
     refuse(decision, client.id, topic);
     return "refused";
@@ -96,9 +97,23 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
     sessionExpiryIntervalLimit: 86_400,
     preConnect: (_client, _packet, done) => done(null, aedes.connectedClients < limits.clientsMax),
     authenticate: (client, username, password, done) => {
-      const passes = options.authenticate?.(client.id, username, password) ?? true;
-      if (!passes) refuse("UNAUTHORIZED", client.id, "");
-      done(null, passes);
+      const asked = options.authenticate(loginOf(client, username, password));
+      Promise.resolve(asked)
+        .catch((error: unknown) => (isTardigradeError(error) ? error.code : "INTERNAL"))
+        .then((who) => {
+          if (isErrorCode(who)) {
+            refuse(who, client.id, "");
+            return done(null, false);
+          }
+          principals.set(client, who as P);
+          done(null, true);
+        });
+    },
+    // The answer to a refused one is 0x80 (MQTT 3.1.1, 3.9.3); the connection lives.
+    authorizeSubscribe: (client, subscription, done) => {
+      const code = client === null ? undefined : rules.subscribe(whoIs(client), subscription.topic);
+      if (code !== undefined && client !== null) refuse(code, client.id, subscription.topic);
+      done(null, code === undefined ? subscription : null);
     },
     // MQTT 5 answers a refused publish with 0x87. For MQTT 3 an error here would end the connection and every message in
     // it; those publishes are dropped below instead.
@@ -107,6 +122,7 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
       done(decide(client, packet.topic) === "refused" ? new Error("topic not allowed") : null);
     },
     authorizeForward: (client, packet) => {
+      if (!rules.receive(whoIs(client), packet.topic)) return null;
       const queued = (client.conn as unknown as Socket).writableLength ?? 0;
       if (queued <= limits.clientQueueBytesMax) return packet;
       meter.count("tardigrade_broker_dropped_total");
@@ -122,9 +138,10 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   const route = aedes.publish.bind(aedes) as unknown as PublishMethod;
   const intercepted: PublishMethod = (packet, client, done) => {
     if (client === null || typeof client !== "object") return route(packet, client, done);
-    const decision = policy(client.id, packet.topic);
+    const who = whoIs(client);
+    const decision = rules.publish(who, packet.topic);
     if (decision === "take" || decision === "route") {
-      deliver(subscriptions, packet, client.id);
+      deliver(subscriptions, packet, { clientId: client.id, sender: rules.name(who.principal) });
       if (decision === "route") return route(packet, client, done);
     } else refuse(decision, client.id, packet.topic);
     done?.();
@@ -137,7 +154,13 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   aedes.on("clientError", () => meter.count("tardigrade_broker_client_errors_total"));
   aedes.on("connectionError", () => meter.count("tardigrade_broker_client_errors_total"));
 
-  const server = createServer({ noDelay: true }, (socket) => aedes.handle(socket));
+  const handle = (socket: Socket): void => void aedes.handle(socket);
+  const server =
+    options.tls === undefined
+      ? createServer({ noDelay: true }, handle)
+      : createTlsServer(tlsOptions(options.tls), handle);
+  // A failed handshake is the client's trouble.
+  server.on("tlsClientError", () => meter.count("tardigrade_broker_client_errors_total"));
   let port: number;
   try {
     port = await listen(server, options.host ?? "127.0.0.1", options.port);
@@ -182,6 +205,23 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   };
 }
 
+function loginOf(client: Client, username: unknown, password: unknown): BrokerLogin {
+  const socket = client.conn as unknown as Socket;
+  const text = (value: unknown): string | undefined =>
+    value === undefined || value === null ? undefined : String(value);
+  return {
+    clientId: client.id,
+    username: text(username),
+    password: text(password),
+    address: socket.remoteAddress ?? "unknown",
+    commonName: commonNameOf(socket),
+  };
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && value in ERRORS;
+}
+
 type PublishMethod = (
   packet: PublishPacket | AedesPublishPacket,
   client: Client | null | undefined,
@@ -191,7 +231,7 @@ type PublishMethod = (
 function deliver(
   subscriptions: ReadonlySet<Subscription>,
   packet: PublishPacket | AedesPublishPacket,
-  clientId: string,
+  from: { readonly clientId: string; readonly sender: string },
 ): void {
   for (const subscription of subscriptions) {
     if (!subscription.matches(packet.topic)) continue;
@@ -199,7 +239,7 @@ function deliver(
       topic: packet.topic,
       payload: packet.payload as Uint8Array,
       retain: packet.retain,
-      clientId,
+      ...from,
     });
   }
 }

@@ -69,6 +69,30 @@ export interface SerialPorts {
   open(path: string, options: { readonly baudRate: number }): Promise<ByteStream>;
 }
 
+/** Secrets are made here, hashed here, and compared in constant time. Texts in and out; hashes are hexadecimal. */
+export interface Secrets {
+  /** 256 random bits, 43 characters of base64url. */
+  secret(): string;
+  /** 32 random bits: names something, hides nothing. */
+  id(): string;
+  /** SHA-256, for secrets that cannot be guessed. */
+  hash(secret: string): string;
+  matches(secret: string, hash: string): boolean;
+  /** scrypt, for passwords: some 50 ms and 16 MB each. */
+  hashPassword(password: string): Promise<HashedPassword>;
+  verifyPassword(password: string, known: HashedPassword): Promise<boolean>;
+  /** As a line of mosquitto's password file has it: PBKDF2 with SHA-512. */
+  mosquittoHash(secret: string): string;
+}
+
+export interface HashedPassword {
+  readonly salt: string;
+  readonly hash: string;
+  readonly n: number;
+  readonly r: number;
+  readonly p: number;
+}
+
 /** A random-access file. Paths are relative to the disk's root, with forward slashes. */
 export interface DiskFile {
   sizeBytes(): number;
@@ -116,6 +140,8 @@ export interface Delivery {
   readonly payload: Uint8Array;
   readonly retain: boolean;
   readonly clientId?: string;
+  /** Who that is; known where the broker asks for credentials and tells us. */
+  readonly sender?: string;
 }
 
 /** A publish that a broker refused on behalf of the gateway's topic rules. */
@@ -143,6 +169,32 @@ export interface Broker {
   onRefused?(listener: (refusal: Refusal) => void): Dispose;
   /** Bytes or messages waiting inside are bounded; beyond the bound publish() drops QoS 0 and counts, never blocks. */
   close(): Promise<void>;
+}
+
+/** What a client says of itself, and what TLS proved. */
+export interface BrokerLogin {
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  /** Remote address. */
+  readonly address: string;
+  /** Common name of a certificate that our authority signed. */
+  readonly commonName: string | undefined;
+}
+
+/** P is whoever the caller takes a client for. */
+export interface BrokerRules<P> {
+  /** "take" for the gateway alone, "route" as MQTT has it, else the code that refuses it. */
+  publish(
+    client: { readonly id: string; readonly principal: P },
+    topic: string,
+  ): "take" | "route" | ErrorCode;
+  /** Undefined when it may. */
+  subscribe(client: { readonly id: string; readonly principal: P }, filter: string): ErrorCode | undefined;
+  /** Asked for each delivery: whether a subscription with wildcards may bring this topic. */
+  receive(client: { readonly id: string; readonly principal: P }, topic: string): boolean;
+  /** In what the gateway gets of the client's. */
+  name(principal: P): string;
 }
 
 /** A packet of an outgoing exactly-once (QoS 2) flow, kept until the flow is complete. */

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MqttLink } from "../../boards/simulators/virtual/mqtt-link.ts";
 import { VirtualPins } from "../../boards/simulators/virtual/pins.ts";
 import { readColumn, replay } from "../../boards/simulators/virtual/replay.ts";
-import { publishPolicy } from "../../host/gateway/acl.ts";
+import { ANONYMOUS } from "../../host/gateway/access/principal.ts";
+import { topicRules } from "../../host/gateway/acl.ts";
 import { type EmbeddedBroker, openEmbeddedBroker } from "../../host/io/mqtt-embedded.ts";
 import type { Delivery } from "../../host/io/seams.ts";
 import { silentLogger } from "../../host/observe/logger.ts";
@@ -62,7 +63,13 @@ describe("MQTT link", () => {
   let broker: EmbeddedBroker;
   const meter = { count() {}, gauge() {}, duration() {} };
   const open = (port: number) =>
-    openEmbeddedBroker({ port, policy: publishPolicy("home"), meter, logger: silentLogger });
+    openEmbeddedBroker({
+      port,
+      rules: topicRules("home"),
+      authenticate: () => ANONYMOUS,
+      meter,
+      logger: silentLogger,
+    });
   beforeEach(async () => {
     broker = await open(0);
   });

@@ -5,6 +5,7 @@ import type { Logger } from "../../host/io/seams.ts";
 import { createMetrics, type Metrics } from "../../host/observe/metrics.ts";
 import { observeService } from "../../host/observe/service-metrics.ts";
 import { SimulatedClock } from "../../host/world/clock.ts";
+import { type TestAccess, type TestPeople, testAccess } from "./access.ts";
 import { type FakeService, fakeService } from "./fake-service.ts";
 
 export interface Answer {
@@ -29,11 +30,13 @@ export interface ApiRig extends AsyncDisposable {
   readonly service: FakeService;
   readonly metrics: Metrics;
   readonly lines: { readonly level: string; readonly message: string; readonly fields: unknown }[];
+  readonly hashes: TestAccess["hashes"];
+  readonly written: TestAccess["written"];
   ask(path: string, options?: Ask): Promise<Answer>;
 }
 
 export async function apiRig(
-  options: { readonly token?: string; readonly host?: string } = {},
+  options: { readonly token?: string; readonly host?: string; readonly people?: TestPeople } = {},
 ): Promise<ApiRig> {
   const clock = new SimulatedClock();
   const service = fakeService();
@@ -44,10 +47,12 @@ export async function apiRig(
     return (message, fields) => void lines.push({ level, message, fields });
   };
   const logger: Logger = { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+  const parts = testAccess(clock, options.people);
   const api = await startApi({
     host: "127.0.0.1",
     port: 0,
-    ...options,
+    ...(options.token === undefined ? {} : { token: options.token }),
+    ...parts,
     service,
     meter: metrics.meter,
     metrics: metrics.metricsText,
@@ -60,6 +65,8 @@ export async function apiRig(
     service,
     metrics,
     lines,
+    hashes: parts.hashes,
+    written: parts.written,
     ask: (path, asked) => ask(api.port, path, asked),
     [Symbol.asyncDispose]: () => api.close(),
   };

@@ -16,7 +16,7 @@ const PATHS = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebre
 
 /** Fails, naming the package, where mosquitto is not installed: nothing is skipped in silence. */
 export async function startMosquitto(
-  options: { readonly acl?: string; readonly passwords?: string } = {},
+  options: { readonly acl?: string; readonly passwords?: string; readonly anonymous?: boolean } = {},
 ): Promise<RealBroker> {
   const binary = PATHS.find((path) => existsSync(path));
   if (binary === undefined)
@@ -25,7 +25,7 @@ export async function startMosquitto(
   const port = await freePort();
   const lines = [
     `listener ${port} 127.0.0.1`,
-    "allow_anonymous true",
+    `allow_anonymous ${options.anonymous ?? true}`,
     "persistence false",
     "max_queued_messages 0",
     "max_inflight_messages 0",

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Api, startApi } from "../../../host/api/server.ts";
 import { createMetrics } from "../../../host/observe/metrics.ts";
 import { observeService } from "../../../host/observe/service-metrics.ts";
+import { testAccess } from "../../support/access.ts";
 import { type Ask, ask } from "../../support/api-rig.ts";
 import { GatewayWorld } from "../../support/gateway-world.ts";
 import { quietLogger } from "../../support/quiet.ts";
@@ -13,6 +14,7 @@ async function serve(world: GatewayWorld) {
   const gateway = await world.open({ meter: metrics.meter });
   observeService(metrics, gateway);
   const api: Api = await startApi({
+    ...testAccess(world.clock),
     port: 0,
     service: gateway,
     meter: metrics.meter,

@@ -5,6 +5,7 @@ import { silentLogger } from "../../../host/observe/logger.ts";
 import { createMetrics } from "../../../host/observe/metrics.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
+import { testAccess } from "../../support/access.ts";
 import { apiRig, ask } from "../../support/api-rig.ts";
 import { fakeService } from "../../support/fake-service.ts";
 
@@ -12,14 +13,16 @@ const TOKEN = "a-token-of-some-length";
 
 function start(host: string, port: number, token?: string) {
   const metrics = createMetrics();
+  const clock = new SimulatedClock();
   return startApi({
+    ...testAccess(clock),
     host,
     port,
-    ...(token === undefined ? {} : { token }),
+    ...(token === undefined || token === "" ? {} : { token }),
     service: fakeService(),
     meter: metrics.meter,
     metrics: metrics.metricsText,
-    clock: new SimulatedClock(),
+    clock,
     logger: silentLogger,
   });
 }

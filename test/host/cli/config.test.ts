@@ -7,7 +7,7 @@ const DEFAULTS: Config = {
   site: "home",
   data: "./data",
   mqtt: { mode: "embedded", host: "127.0.0.1", port: 1883 },
-  http: { host: "127.0.0.1", port: 8080 },
+  http: { host: "127.0.0.1", port: 8080, requestsPerSecond: 100 },
   store: {
     segmentMb: 16,
     retentionMb: 1024,
@@ -90,7 +90,7 @@ alerts:
   test("may use aliases, whose sections stay apart", () => {
     const { mqtt, http } = loadConfig("mqtt: &a { host: localhost }\nhttp: *a\n", "t.yaml");
     expect([mqtt.port, http.port]).toEqual([1883, 8080]);
-    expect(http).toEqual({ host: "localhost", port: 8080 });
+    expect(http).toEqual({ host: "localhost", port: 8080, requestsPerSecond: 100 });
   });
 
   test("lists serial links, whose baud rate may be left out", () => {
@@ -140,7 +140,7 @@ data: 5
     expect(transcript(text)).toMatchInlineSnapshot(`
       "CONFIG_INVALID
       t.yaml:1:7: site must match ^[a-z0-9][a-z0-9-]{0,30}$ (Name of the site, in topics), not "Home"
-      t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv
+      t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv, tls
       t.yaml:4:9: mqtt.port must be a whole number from 0 to 65535, not "abc"
       t.yaml:5:9: mqtt.mode must be one of embedded, external, not "externl"; did you mean "external"?
       t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, forward, limits, alerts, log

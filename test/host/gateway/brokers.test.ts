@@ -2,7 +2,8 @@
 import { pbkdf2Sync } from "node:crypto";
 import { connect, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { aclFile, publishPolicy } from "../../../host/gateway/acl.ts";
+import { ANONYMOUS } from "../../../host/gateway/access/principal.ts";
+import { aclFile, topicRules } from "../../../host/gateway/acl.ts";
 import { bridgeStateTopic, type Gateway, openGateway } from "../../../host/gateway/gateway.ts";
 import { systemClock } from "../../../host/io/clock.ts";
 import { openEmbeddedBroker } from "../../../host/io/mqtt-embedded.ts";
@@ -29,7 +30,8 @@ interface Made {
 async function embedded(): Promise<Made> {
   const broker = await openEmbeddedBroker({
     port: 0,
-    policy: publishPolicy(SITE),
+    rules: topicRules(SITE),
+    authenticate: () => ANONYMOUS,
     meter: new RecordingMeter(),
     logger: quietLogger,
   });
@@ -226,7 +228,8 @@ test("a port in use is named", async () => {
   const first = await embedded();
   const second = openEmbeddedBroker({
     port: first.port,
-    policy: publishPolicy(SITE),
+    rules: topicRules(SITE),
+    authenticate: () => ANONYMOUS,
     meter: new RecordingMeter(),
     logger: quietLogger,
   });

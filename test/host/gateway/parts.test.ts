@@ -1,6 +1,7 @@
 /** Small parts on their own: records, topic rules, filters, the error monitor, presence. */
 import { describe, expect, test } from "vitest";
-import { aclFile, publishPolicy } from "../../../host/gateway/acl.ts";
+import { ANONYMOUS } from "../../../host/gateway/access/principal.ts";
+import { aclFile, topicRules } from "../../../host/gateway/acl.ts";
 import { newRow, readingsOf, timeOf } from "../../../host/gateway/device-row.ts";
 import { ErrorMonitor, LAST_MAX, PAIRS_MAX } from "../../../host/gateway/error-monitor.ts";
 import { decodeRecord, encodeRecord, type LogRecord, type RecordBody } from "../../../host/gateway/record.ts";
@@ -83,14 +84,14 @@ describe("topics", () => {
     ["x", "tardi/other/pot/up", "TOPIC_INVALID"],
     ["x", "elsewhere/a", "route"],
   ])("%s on %s: %s", (client, topic, decision) => {
-    expect(publishPolicy("lab")(client, topic)).toBe(decision);
+    expect(topicRules("lab").publish({ id: client, principal: ANONYMOUS }, topic)).toBe(decision);
   });
 
   test("the ACL file says the same to mosquitto", () => {
     const file = aclFile("lab", { gateway: "gw", operators: ["op"] });
     expect(file).toContain("pattern write tardi/lab/%c/up\n");
-    expect(file).toContain("user gw\ntopic readwrite tardi/lab/#\n");
-    expect(file).toContain("user op\ntopic read tardi/lab/#\n");
+    expect(file).toContain("user gw\ntopic readwrite #\n");
+    expect(file).toContain("user op\ntopic read tardi/lab/+\n");
   });
 
   test.each([

@@ -1,7 +1,8 @@
 /** A hostile client on the embedded broker: what it may not do to others, and what it may not make the broker remember. */
 import { connect, connectAsync, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { publishPolicy } from "../../../host/gateway/acl.ts";
+import { ANONYMOUS } from "../../../host/gateway/access/principal.ts";
+import { topicRules } from "../../../host/gateway/acl.ts";
 import { type EmbeddedBroker, openEmbeddedBroker } from "../../../host/io/mqtt-embedded.ts";
 import { quietLogger, RecordingMeter } from "../../support/quiet.ts";
 
@@ -13,7 +14,8 @@ beforeEach(async () => {
   refused = [];
   broker = await openEmbeddedBroker({
     port: 0,
-    policy: publishPolicy("lab"),
+    rules: topicRules("lab"),
+    authenticate: () => ANONYMOUS,
     meter: new RecordingMeter(),
     logger: quietLogger,
     limits: { sessionMessagesMax: 5 },
