@@ -5,6 +5,7 @@
 import { type Static, Type } from "typebox";
 import { ERRORS, type ErrorCode, SEVERITIES, type Severity } from "../../protocols/table.ts";
 import { LINKS_MAX } from "../gateway/device-links.ts";
+import { FAMILIES } from "../gateway/plain/families.ts";
 import { LOGGER_LEVELS, type LoggerLevel } from "../observe/logger.ts";
 
 /** Shorter ones can be guessed. */
@@ -134,6 +135,76 @@ const SerialLink = Type.Object(
   closed,
 );
 
+const shortText = (description: string) => text(description, { pattern: "^[^\\u0000-\\u001f]{1,128}$" });
+const PLAIN_TOPIC = "^(?!tardi/)(?!\\$)[^#+\\s]{1,128}$";
+
+const PlainField = Type.Object(
+  {
+    path: Type.Optional(shortText("Where in a JSON payload, such as ENERGY.Power; * for what varies")),
+    metric: Type.Optional(shortText("Metric it is a reading of; {1} is what varies")),
+    unit: Type.Optional(text("UCUM unit", { pattern: "^[!-~]{1,8}$" })),
+    scale: Type.Optional(Type.Number({ description: "Multiplied with", minimum: -1e12, maximum: 1e12 })),
+    state: Type.Optional(shortText("Or the reported state it is")),
+  },
+  closed,
+);
+
+const PlainRule = Type.Object(
+  {
+    family: text("First part of the ids, and the app shown", { pattern: "^[a-z0-9]{1,16}$" }),
+    topic: text("With {device} as one level, such as weather/{device}/state", { pattern: PLAIN_TOPIC }),
+    fields: Type.Array(PlainField, { maxItems: 64, default: [], description: "What the payload holds" }),
+    presence: Type.Optional(
+      Type.Object(
+        { online: shortText("Word for being there"), offline: shortText("Word for being gone") },
+        { ...closed, description: "The payload says whether the device is there" },
+      ),
+    ),
+  },
+  closed,
+);
+
+const PlainControl = Type.Object(
+  {
+    family: text("Of the rule's devices", { pattern: "^[a-z0-9]{1,16}$" }),
+    state: shortText("State it changes; {1} for what varies"),
+    topic: text("Where to publish, such as weather/{device}/set", { pattern: PLAIN_TOPIC }),
+    on: Type.Optional(shortText("Payload for true")),
+    off: Type.Optional(shortText("Payload for false")),
+    payload: Type.Optional(shortText("Payload for others, with {value}")),
+  },
+  closed,
+);
+
+const Plain = section(
+  {
+    families: Type.Array(oneOf(FAMILIES, { description: "Recognised by their topics" }), {
+      maxItems: FAMILIES.length,
+      default: [],
+      description: "Families of plain MQTT devices to take in",
+    }),
+    rules: Type.Array(PlainRule, { maxItems: 100, default: [], description: "For other devices" }),
+    controls: Type.Array(PlainControl, {
+      maxItems: 100,
+      default: [],
+      description: "How to change their states",
+    }),
+  },
+  "Devices that speak JSON or text over MQTT",
+);
+
+const HomeAssistant = Type.Object(
+  {
+    prefix: text("Of the discovery topics", { default: "homeassistant", pattern: "^[a-zA-Z0-9_/-]{1,64}$" }),
+    exclude: Type.Array(text("Device id, * for any characters", { pattern: "^[a-z0-9*-]{1,31}$" }), {
+      maxItems: 1000,
+      default: [],
+      description: "Devices not to show; shown ones are removed",
+    }),
+  },
+  { ...closed, description: "Announce the fleet to Home Assistant" },
+);
+
 const Limits = section(
   {
     devices: whole("Devices at most", { minimum: 1, maximum: 100_000, default: 5000 }),
@@ -190,6 +261,8 @@ export const ConfigSchema = Type.Object(
       default: [],
       description: "Devices at serial ports of this machine",
     }),
+    plain: Plain,
+    homeAssistant: Type.Optional(HomeAssistant),
     forward: Type.Optional(Forward),
     limits: Limits,
     alerts: Alerts,

@@ -19,6 +19,8 @@ import { brokerLogin } from "../gateway/access/broker-login.ts";
 import { topicRules } from "../gateway/acl.ts";
 import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
 import { type Gateway, openGateway } from "../gateway/gateway.ts";
+import type { RuleSet } from "../gateway/plain/rule.ts";
+import type { ProxySource } from "../gateway/proxy-port.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import { openEmbeddedBroker } from "../io/mqtt-embedded.ts";
@@ -117,6 +119,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const gateway = await openGateway({
       ...(await gatewayOptions(config, { clock, logger, core })),
       audit: parts.audit,
+      sources: await sourcesOf(config),
       broker,
       state,
       meter,
@@ -125,6 +128,11 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     });
     closers.unshift(() => gateway.close());
     closers.unshift(observeService(metrics, gateway));
+    if (config.homeAssistant !== undefined) {
+      const { openHomeAssistant } = await import("../observe/home-assistant.ts");
+      const { site, homeAssistant } = config;
+      closers.unshift(await openHomeAssistant({ site, broker, service: gateway, clock, ...homeAssistant }));
+    }
     const { host, port } = config.http;
     const token = tokenOf(config);
     const text = () => metrics.metricsText();
@@ -190,6 +198,17 @@ async function gatewayOptions(
     ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
     ...(config.serial.length === 0 ? {} : { serial: await serialOptions(config.serial) }),
   };
+}
+
+/** What brings in devices that do not speak our protocol. */
+async function sourcesOf({ plain }: Config): Promise<ProxySource[]> {
+  const { families, rules, controls } = plain;
+  if (families.length + rules.length === 0) return [];
+  const { FAMILY_RULES } = await import("../gateway/plain/families.ts");
+  const { PlainSource } = await import("../gateway/plain/plain-source.ts");
+  const { ruleDecoder } = await import("../gateway/plain/rule.ts");
+  const own = rules.length === 0 ? [] : [ruleDecoder({ rules, controls } as RuleSet)];
+  return [new PlainSource([...own, ...families.map((family) => ruleDecoder(FAMILY_RULES[family]))])];
 }
 
 /** A missing package ends the start: a link that can never open would only fill the log. */

@@ -98,6 +98,22 @@ export const METRICS: readonly MetricRow[] = [
     "Messages that a full serial link did not take; they are repeated.",
     ["device"],
   ),
+  counter(
+    "tardigrade_proxy_readings_refused_total",
+    "Values of proxied devices that are no number of a known metric.",
+  ),
+  counter(
+    "tardigrade_proxy_readings_dropped_total",
+    "Readings of proxied devices that the full queue did not take; drop records state them.",
+  ),
+  counter(
+    "tardigrade_plain_left_out_total",
+    "Payloads of plain MQTT devices left out because too many were being decoded.",
+  ),
+  counter(
+    "tardigrade_plain_metrics_left_out_total",
+    "Readings of plain MQTT devices beyond the metrics a device may name.",
+  ),
 
   // HTTP.
   counter("tardigrade_http_requests_total", "HTTP requests by route and status.", [

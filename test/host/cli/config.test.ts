@@ -15,6 +15,7 @@ const DEFAULTS: Config = {
     history: { rawDays: 7, minuteDays: 90, hourDays: 1825 },
   },
   serial: [],
+  plain: { families: [], rules: [], controls: [] },
   limits: { devices: 5000, mqttClients: 5000, mqttPacketBytes: 65_536, pendingMb: 16 },
   alerts: { thresholds: [] },
   log: { level: "info" },
@@ -71,7 +72,7 @@ alerts:
         passwordEnv: "MQTT_PASSWORD",
         password: SECRET,
       },
-      http: { host: "::", port: 0, token: SECRET },
+      http: { ...DEFAULTS.http, host: "::", port: 0, token: SECRET },
       store: { ...DEFAULTS.store, state: "memory", history: { ...DEFAULTS.store.history, rawDays: 0.5 } },
       forward: {
         url: "mqtts://cloud.example:8883",
@@ -143,7 +144,7 @@ data: 5
       t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv, tls
       t.yaml:4:9: mqtt.port must be a whole number from 0 to 65535, not "abc"
       t.yaml:5:9: mqtt.mode must be one of embedded, external, not "externl"; did you mean "external"?
-      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, forward, limits, alerts, log
+      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, plain, homeAssistant, forward, limits, alerts, log
       t.yaml:7:14: log.level must be one of trace, debug, info, warn, error, fatal, silent, not "inf"; did you mean "info"?
       t.yaml:10:14: alerts.thresholds[0].code must be a known one, not "DISK_FUL"; did you mean "DISK_FULL"?
       t.yaml:10:35: alerts.thresholds[0].perMinute must be a whole number from 1 to 1000000, not 0
