@@ -27,7 +27,8 @@ export default defineConfig({
     coverage: {
       provider: "v8",
       include: ROOMS.map((room) => `${room}/**/*.ts`),
-      exclude: ["**/*.generated.ts", "**/*.d.ts"],
+      // The page's views run in Chromium, where nothing counts lines.
+      exclude: ["**/*.generated.ts", "**/*.d.ts", "host/api/ui/{store,chart,clock}.ts"],
       reporter: ["text-summary", "json-summary"],
       reportsDirectory: "build/coverage",
       thresholds: Object.fromEntries(ROOMS.map((room) => [`${room}/**/*.ts`, { lines: 80 }])),

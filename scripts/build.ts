@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { buildUi } from "./build-ui.ts";
 import { buildWasm } from "./build-wasm.ts";
 import { ROOT } from "./run-steps.ts";
 
@@ -15,6 +16,8 @@ const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT
 
 rmSync(DIST, { recursive: true, force: true });
 await buildWasm();
+await buildUi(join(DIST, "ui"));
+rmSync(join(DIST, "ui/.hash"), { force: true });
 const { metafile } = await build({
   absWorkingDir: ROOT,
   entryPoints: {

@@ -9,6 +9,7 @@ export const CHECKS: readonly Step[] = [
     args: ["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
   },
   { name: "types of TypeScript", args: [TSC, "-p", "tsconfig.json"] },
+  { name: "types of the page", args: [TSC, "-p", "host/api/ui/tsconfig.json"] },
   { name: "types of assembly/", args: [TSC, "-p", "assembly/tsconfig.json"] },
   { name: "types of firmware/", args: [TSC, "-p", "firmware/tsconfig.json"] },
   { name: "generated files", args: ["scripts/generate.ts", "--check"] },

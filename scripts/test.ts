@@ -19,7 +19,9 @@ const NEEDS_DEBIAN = [
   "test/conform/board.test.ts",
   "test/conform/serial.test.ts",
   "test/firmware/**",
+  "test/host/gateway/access.test.ts",
   "test/host/gateway/brokers.test.ts",
+  "test/page/page.test.ts",
   "test/host/gateway/forwarder-exactly-once.test.ts",
   "test/host/observe/promtool.test.ts",
 ];

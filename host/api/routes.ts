@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { TSchema } from "typebox";
 import { TardigradeError } from "../../protocols/error.ts";
+import { ERRORS, type ErrorCode } from "../../protocols/table.ts";
 import type { DeviceSummary, GatewayService } from "../gateway/service.ts";
 import type { Clock } from "../io/seams.ts";
 import type { EventStreams } from "./event-stream.ts";
@@ -119,7 +120,7 @@ function addStateRoutes(app: FastifyInstance, { service }: RouteOptions): void {
   const get = (path: string, operationId: string, summary: string, shape: TSchema, answer: () => unknown) =>
     app.get(path, { schema: { ...doc(operationId, summary, shape), querystring: schemas.NoQuery } }, answer);
   get("/api/errors", "getErrors", "Errors by code and component", schemas.Errors, () => ({
-    errors: service.errors(),
+    errors: service.errors().map((error) => ({ ...error, help: helpOf(error.code) })),
   }));
   get("/api/alerts", "getAlerts", "Alerts, the active ones first", schemas.Alerts, () => ({
     alerts: service.alerts(),
@@ -156,6 +157,11 @@ function addEventRoute(app: FastifyInstance, { streams, identity }: RouteOptions
       reply.hijack();
     },
   );
+}
+
+/** One sentence on what the code means and what to do. */
+function helpOf(code: string): string {
+  return code in ERRORS ? ERRORS[code as ErrorCode].help : "";
 }
 
 const failure = { description: "Error", ...schemas.Failure };

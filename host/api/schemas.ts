@@ -154,6 +154,14 @@ export const Device = Type.Object({
   lastSeenMs: TimeMs("Last message"),
   metrics: Type.Array(Metric),
   commands: Type.Array(Type.String()),
+  pins: Type.Array(
+    Type.Object({
+      pin: Count,
+      mode: Type.Integer({ description: "0 off, 1 input, 2 output, 3 PWM, 4 analog" }),
+      value: Type.Number(),
+    }),
+    { description: "As the device last told them" },
+  ),
   counts: Type.Object({
     readings: Count,
     messages: Count,
@@ -215,6 +223,7 @@ export const Errors = list(
     count: Count,
     perMinute: Type.Number(),
     lastMs: TimeMs("Last"),
+    help: Type.String({ description: "What the code means and what to do" }),
     last: Type.Array(
       Type.Object({
         timeMs: TimeMs("When"),

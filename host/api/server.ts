@@ -19,6 +19,7 @@ import { checkHost, isLoopback, requireSafeListen } from "./access.ts";
 import { errorBody, retryAfterOf, statusOf, toClientError } from "./error-status.ts";
 import { type EventStreams, eventStreams } from "./event-stream.ts";
 import { Identity } from "./identity.ts";
+import { addPage, readPage } from "./page.ts";
 import { addRoutes, doc } from "./routes.ts";
 import { NoQuery } from "./schemas.ts";
 import { addSessionRoutes } from "./session-routes.ts";
@@ -130,6 +131,7 @@ export async function buildApp(
   await app.register(swagger, { openapi: openApiHead(options) });
   await app.register(async (scope) => {
     addRoutes(scope, { service: options.service, clock: options.clock, streams, identity });
+    addPage(scope, readPage());
     addSessionRoutes(scope, { ...options, identity, sessions, secure: options.tls !== undefined });
     addServerRoutes(scope, options);
   });

@@ -29,6 +29,8 @@ export interface DeviceSummary {
   readonly lastSeenMs: number;
   readonly metrics: readonly MetricSummary[];
   readonly commands: readonly string[];
+  /** As it last told them; mode 0 off, 1 input, 2 output, 3 PWM, 4 analog. */
+  readonly pins: readonly { readonly pin: number; readonly mode: number; readonly value: number }[];
   readonly counts: {
     readonly readings: number;
     readonly messages: number;

@@ -17,6 +17,7 @@ export function summaryOf(
     lastSeenMs: row.lastSeenMs,
     metrics: metricsOf(row),
     commands: row.commands,
+    pins: row.pins,
     counts: { ...row.counts, duplicates: live.duplicates },
   };
 }

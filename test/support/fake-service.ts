@@ -40,6 +40,7 @@ export function device(id: string, more: Partial<DeviceSummary> = {}): DeviceSum
     lastSeenMs: 1_767_225_600_000,
     metrics: [{ name: "temperature", unit: "Cel", value: 21.5, timeMs: 1_767_225_599_000 }],
     commands: ["identify"],
+    pins: [],
     counts: { readings: 100, messages: 41, duplicates: 2, dropped: 0, possibleGaps: 0, errors: 1 },
     ...more,
   };

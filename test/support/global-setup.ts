@@ -1,6 +1,9 @@
-/** Builds the core once, before any test file is loaded. */
+/** Builds the core and the page once, before any test file is loaded. */
+import { join } from "node:path";
+import { buildUi } from "../../scripts/build-ui.ts";
 import { buildWasm } from "../../scripts/build-wasm.ts";
 
 export default async function setup(): Promise<void> {
   await buildWasm();
+  await buildUi(join(import.meta.dirname, "../../build/ui"));
 }

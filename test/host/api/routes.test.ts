@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { TardigradeError } from "../../../protocols/error.ts";
+import { ERRORS } from "../../../protocols/table.ts";
 import { type ApiRig, apiRig } from "../../support/api-rig.ts";
 
 const failing = async (rig: ApiRig, path: string, options: Parameters<ApiRig["ask"]>[1] = {}) => {
@@ -199,7 +200,8 @@ test("errors, alerts, info and health are what the service says", async () => {
   rig.service.alerts_ = [
     { id: "disk", code: "DISK_FULL", severity: "critical", message: "full", raisedMs: 1 },
   ];
-  expect((await rig.ask("/api/errors")).json).toEqual({ errors: rig.service.errors() });
+  const errors = rig.service.errors().map((error) => ({ ...error, help: ERRORS.FRAME_CRC.help }));
+  expect((await rig.ask("/api/errors")).json).toEqual({ errors });
   expect((await rig.ask("/api/alerts")).json).toEqual({ alerts: rig.service.alerts_ });
   expect((await rig.ask("/api/info")).json).toEqual(rig.service.info());
   expect((await rig.ask("/api/health")).json).toEqual(rig.service.health());
