@@ -15,6 +15,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "gcc", proof: "/usr/bin/gcc" },
   { name: "gcc-arm-none-eabi", proof: "/usr/bin/arm-none-eabi-gcc" },
   { name: "libnewlib-arm-none-eabi", proof: "/usr/lib/arm-none-eabi/newlib" },
+  { name: "openssl", proof: "/usr/bin/openssl" },
   { name: "chromium", proof: "/usr/bin/chromium" },
   { name: "fonts-dejavu-core", proof: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" },
   { name: "socat", proof: "/usr/bin/socat" },

@@ -21,6 +21,7 @@ const NEEDS_DEBIAN = [
   "test/firmware/**",
   "test/host/gateway/access.test.ts",
   "test/host/gateway/brokers.test.ts",
+  "test/host/gateway/tls.test.ts",
   "test/page/page.test.ts",
   "test/host/gateway/forwarder-exactly-once.test.ts",
   "test/host/observe/promtool.test.ts",
