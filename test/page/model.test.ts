@@ -78,6 +78,10 @@ describe("the model", () => {
     expect(model.rates.get("gh-1")).toBe(2);
     tick(model, 1000);
     expect(model.rates.get("gh-1")).toBe(1.5);
+    model.countFromMs = 2_000_000_000_000;
+    apply(model, readings(20, 1_900_000_000_001));
+    tick(model, 1000);
+    expect(model.rates.get("gh-1")).toBe(1.125);
   });
 
   test("keeps a bounded log, commands by id, alerts by raising", () => {

@@ -10,7 +10,8 @@ const METRICS_EVERY_MS = 5000;
 export function Gateway() {
   const { model } = useStore();
   const { info, health } = model;
-  const memory = useMetric("process_resident_memory_bytes");
+  const memory = useMetric("tardigrade_process_resident_memory_bytes");
+  const delayS = useMetric("tardigrade_process_event_loop_delay_p99_seconds");
   const rate = [...model.rates.values()].reduce((sum, it) => sum + it, 0);
   if (info === undefined || health === undefined) return <p>Loading …</p>;
   const { totals, log, forwarder } = info;
@@ -32,9 +33,14 @@ export function Gateway() {
         />
         <Figure label="Memory" value={memory === undefined ? "–" : bytesText(memory)} />
         <Figure
+          label="Event loop delay"
+          value={delayS === undefined ? "–" : `${numberText(delayS * 1000)} ms`}
+          note="99th percentile"
+        />
+        <Figure
           label="Log"
           value={bytesText(log.syncedOffset - log.startOffset)}
-          note={`${log.segments} segments at the start`}
+          note={`synced up to ${log.syncedOffset.toLocaleString("en-US")}`}
         />
         <Figure
           label="Duplicates"

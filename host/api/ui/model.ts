@@ -32,6 +32,8 @@ export interface Model {
   readonly shadows: Map<string, ShadowView>;
   readonly commands: Map<string, CommandView[]>;
   readonly logs: Map<string, LogLine[]>;
+  /** What is older is replayed, and no rate of now. */
+  countFromMs: number;
   alerts: readonly AlertView[];
   errors: readonly ErrorRow[];
   info: GatewayInfo | undefined;
@@ -49,6 +51,7 @@ export function newModel(): Model {
     shadows: new Map(),
     commands: new Map(),
     logs: new Map(),
+    countFromMs: 0,
     alerts: [],
     errors: [],
     info: undefined,
@@ -101,7 +104,8 @@ export function apply(model: Model, event: GatewayEvent): void {
 function applyReadings(model: Model, event: Extract<GatewayEvent, { type: "readings" }>): void {
   const known = model.devices.get(event.device);
   if (known === undefined) return;
-  model.counting.set(event.device, (model.counting.get(event.device) ?? 0) + event.readings.length);
+  const fresh = event.readings.filter(({ timeMs }) => timeMs >= model.countFromMs).length;
+  model.counting.set(event.device, (model.counting.get(event.device) ?? 0) + fresh);
   const metrics = known.metrics.map((metric) => {
     const newest = event.readings.findLast(({ metric: name }) => name === metric.name);
     if (newest === undefined || newest.timeMs < (metric.timeMs ?? 0)) return metric;

@@ -137,6 +137,7 @@ class Store {
   }
 
   #listen(): void {
+    this.model.countFromMs = nowMs();
     const end = this.model.info?.log.syncedOffset ?? 0;
     const source = new EventSource(`/api/events?from=${Math.max(0, end - REPLAY_BYTES)}`);
     this.#source = source;
