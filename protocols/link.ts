@@ -97,10 +97,15 @@ export class StreamLink {
     return true;
   }
 
+  /**
+   * Behind a delimiter of its own: a frame that was cut short leaves its beginning in the receiver, and the next would be read as its
+   * rest. Data frames are sent again soon; a welcome that is lost so is not, until the device says hello again.
+   */
   #control(payload: Uint8Array): boolean {
-    return this.#options.send(
-      encodeFrame({ type: "control", session: this.#peerSession, number: 0, payload }),
-    );
+    const frame = encodeFrame({ type: "control", session: this.#peerSession, number: 0, payload });
+    const bytes = new Uint8Array(1 + frame.length);
+    bytes.set(frame, 1);
+    return this.#options.send(bytes);
   }
 
   /** Bytes from the wire, in any pieces. */
