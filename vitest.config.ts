@@ -8,6 +8,7 @@ const ROOMS = [
   "boards/definitions",
   "boards/flashers",
   "boards/simulators/pico",
+  "boards/simulators/uno",
   "host/core",
   "host/io",
   "host/store",

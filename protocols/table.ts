@@ -421,6 +421,24 @@ export const ERRORS = {
     "ignore",
     "A plugin answered what is no reading, report or publish; that message was left out.",
   ),
+  FIRMATA_HANDSHAKE: host(
+    545,
+    "warning",
+    "retry",
+    "What is at a serial port does not speak Firmata; flash StandardFirmata, or mend the baud rate.",
+  ),
+  FIRMATA_COMPONENT: host(
+    546,
+    "error",
+    "escalate",
+    "A component cannot be at that pin of the board; the others go on. Mend its pin in the configuration.",
+  ),
+  FIRMATA_DATA: host(
+    547,
+    "warning",
+    "ignore",
+    "A Firmata board sent what cannot be read; that was left out.",
+  ),
   FLASH_DRIVE: host(
     544,
     "error",

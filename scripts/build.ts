@@ -12,7 +12,9 @@ import { ROOT } from "./run-steps.ts";
 
 const DIST = join(ROOT, "dist");
 /** TypeBox is the one that is bundled: of its 3 MB of modules we use a tenth, and loading them all costs a gateway 12 MB. */
-const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(
+  readFileSync(join(ROOT, "package.json"), "utf8"),
+);
 
 rmSync(DIST, { recursive: true, force: true });
 await buildWasm();
@@ -22,6 +24,7 @@ const { metafile } = await build({
   absWorkingDir: ROOT,
   entryPoints: {
     cli: "host/cli/main.ts",
+    "uno-worker": "host/cli/uno-worker.ts",
     policy: "host/exports/policy.ts",
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
@@ -35,7 +38,7 @@ const { metafile } = await build({
   format: "esm",
   platform: "node",
   target: "node22",
-  external: Object.keys({ ...dependencies, ...optionalDependencies }),
+  external: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
   metafile: true,
 });
 // The core is looked for beside the code that loads it, which may be a chunk.

@@ -182,6 +182,12 @@ export const PLUGIN_TIMEOUT: i32 = 552;
 export const PLUGIN_MEMORY: i32 = 553;
 /** A plugin answered what is no reading, report or publish; that message was left out. */
 export const PLUGIN_OUTPUT: i32 = 554;
+/** What is at a serial port does not speak Firmata; flash StandardFirmata, or mend the baud rate. */
+export const FIRMATA_HANDSHAKE: i32 = 545;
+/** A component cannot be at that pin of the board; the others go on. Mend its pin in the configuration. */
+export const FIRMATA_COMPONENT: i32 = 546;
+/** A Firmata board sent what cannot be read; that was left out. */
+export const FIRMATA_DATA: i32 = 547;
 /** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
 export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */

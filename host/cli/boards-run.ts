@@ -13,6 +13,7 @@ import { systemClock } from "../io/clock.ts";
 import { nodeNetwork } from "../io/network.ts";
 import { systemRandom } from "../io/random.ts";
 import type { PicoBoards } from "./pico-boards.ts";
+import type { UnoBoard } from "./uno-boards.ts";
 
 export interface BoardsRunOptions {
   readonly url: string;
@@ -29,6 +30,9 @@ export interface BoardsRunOptions {
   /** Emulated Picos: their flash image, and a TCP port for the UART of each. */
   readonly picoImage?: string;
   readonly picoPort?: readonly number[];
+  /** An emulated Uno: its sketch (Intel HEX), and a TCP port for its serial port. */
+  readonly unoHex?: string;
+  readonly unoPort?: number;
 }
 
 /** Of all boards together; `boards` are the virtual ones, `picos` the emulated ones. */
@@ -41,6 +45,8 @@ export interface BoardsFigures {
   readonly held: number;
   readonly batched: number;
   readonly traps: number;
+  /** LED of the emulated Uno, as its processor drives it. */
+  readonly unoLed?: 0 | 1;
 }
 
 /** Rows between two boards' places in the series, so that they do not say the same. */
@@ -59,13 +65,13 @@ interface Running {
 }
 
 export async function runBoards(options: BoardsRunOptions): Promise<void> {
-  const { boards, picos } = await openBoards(options);
+  const { boards, picos, uno } = await openBoards(options);
   const clock = systemClock();
   let stopped = false;
   let cancel = () => {};
   const report = () => {
     if (stopped) return;
-    say("figures", figuresOf(boards, picos));
+    say("figures", figuresOf({ boards, picos, uno }));
     cancel = clock.alarm(REPORT_MS, report);
   };
   report();
@@ -76,7 +82,7 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
         for (const { board } of boards) board.pauseApp();
         picos?.pause();
       }
-      if (line === "pause" || line === "figures") say("figures", figuresOf(boards, picos));
+      if (line === "pause" || line === "figures") say("figures", figuresOf({ boards, picos, uno }));
       if (line === "stop") resolve();
     });
     // Whoever started it is gone.
@@ -89,8 +95,9 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
   });
   stopped = true;
   cancel();
-  say("final", figuresOf(boards, picos));
+  say("final", figuresOf({ boards, picos, uno }));
   await picos?.close();
+  await uno?.close();
   await Promise.all(boards.map(({ link }) => link.close()));
   for (const { board } of boards) board.powerCut();
   // An open standard input would keep the process.
@@ -104,6 +111,7 @@ function say(type: string, figures: BoardsFigures): void {
 interface Opened {
   readonly boards: readonly Running[];
   readonly picos: PicoBoards | undefined;
+  readonly uno: UnoBoard | undefined;
 }
 
 async function openBoards(options: BoardsRunOptions): Promise<Opened> {
@@ -126,6 +134,7 @@ async function openBoards(options: BoardsRunOptions): Promise<Opened> {
       firstRow: index * ROWS_APART,
     });
   const picos = await openPicos(options, (index) => analogOf(options.count + index));
+  const uno = await openUno(options, analogOf(0));
   for (let index = 0; index < options.count; index += 1) {
     const id = deviceName(options.prefix, index);
     const link = new MqttLink({
@@ -151,7 +160,7 @@ async function openBoards(options: BoardsRunOptions): Promise<Opened> {
     if (index % CONNECT_BATCH === CONNECT_BATCH - 1)
       await new Promise<void>((resolve) => clock.alarm(100, resolve));
   }
-  return { boards, picos };
+  return { boards, picos, uno };
 }
 
 /** The emulator is loaded where a Pico is wanted. */
@@ -171,11 +180,26 @@ async function openPicos(
   });
 }
 
+async function openUno(
+  { unoHex, unoPort, columns }: BoardsRunOptions,
+  analog: AnalogSource,
+): Promise<UnoBoard | undefined> {
+  if (unoHex === undefined || unoPort === undefined) return undefined;
+  const { celsiusOf, openUnoBoard } = await import("./uno-boards.ts");
+  return openUnoBoard({
+    hex: unoHex,
+    port: unoPort,
+    celsius: celsiusOf(analog, columns[0]),
+    network: nodeNetwork(),
+    clock: systemClock(),
+  });
+}
+
 async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return Uint8Array.from(await readFile(path));
 }
 
-function figuresOf(boards: readonly Running[], picos: PicoBoards | undefined): BoardsFigures {
+function figuresOf({ boards, picos, uno }: Opened): BoardsFigures {
   const native = picos?.figures();
   const sum = {
     boards: boards.length,
@@ -186,6 +210,7 @@ function figuresOf(boards: readonly Running[], picos: PicoBoards | undefined): B
     held: native?.held ?? 0,
     batched: 0,
     traps: native?.traps ?? 0,
+    ...(uno === undefined ? {} : { unoLed: uno.led }),
   };
   for (const { board } of boards) {
     const figures = board.figures();

@@ -3,8 +3,9 @@
  * the same as JSON Schema. A key without a default is optional.
  */
 import { type Static, Type } from "typebox";
-import { ERRORS, type ErrorCode, SEVERITIES, type Severity } from "../../protocols/table.ts";
+import { ERRORS, type ErrorCode, LIMITS, SEVERITIES, type Severity } from "../../protocols/table.ts";
 import { LINKS_MAX } from "../gateway/device-links.ts";
+import { COMPONENT_KINDS, SAMPLE_MS, THERMOMETERS } from "../gateway/firmata/component.ts";
 import { FAMILIES } from "../gateway/plain/families.ts";
 import { LOGGER_LEVELS, type LoggerLevel } from "../observe/logger.ts";
 
@@ -20,6 +21,7 @@ const whole = (description: string, bounds: { minimum: number; maximum: number; 
 const port = (value: number) =>
   whole("TCP port; 0 takes a free one", { minimum: 0, maximum: 65535, default: value });
 
+const FAR = { minimum: -1e12, maximum: 1e12 } as const;
 const closed = { additionalProperties: false } as const;
 /** A section whose keys all have defaults may be left out. */
 const section = <T extends Parameters<typeof Type.Object>[0]>(properties: T, description: string) =>
@@ -131,6 +133,46 @@ const SerialLink = Type.Object(
     ),
     baud: whole("Bits a second", { minimum: 300, maximum: 4_000_000, default: 115_200 }),
     device: text("Id of the device at its other end", { pattern: "^(?!bridge$)[a-z0-9][a-z0-9-]{0,30}$" }),
+  },
+  closed,
+);
+
+const FirmataComponent = Type.Object(
+  {
+    name: text("Of the metric or state", { pattern: "^[a-z][a-z0-9-]{0,23}$" }),
+    kind: oneOf(COMPONENT_KINDS, { description: "What hangs there" }),
+    pin: Type.Optional(whole("Digital pin of a button, led, relay or servo", { minimum: 0, maximum: 127 })),
+    analog: Type.Optional(
+      whole("Analog channel of a sensor or thermometer, 0 for A0", { minimum: 0, maximum: 15 }),
+    ),
+    unit: Type.Optional(text("UCUM unit of a sensor, % by default", { pattern: "^[!-~]{1,8}$" })),
+    low: Type.Optional(Type.Number({ description: "What 0 V means to a sensor, 0 by default", ...FAR })),
+    high: Type.Optional(Type.Number({ description: "What full scale means, 100 by default", ...FAR })),
+    everyMs: whole("Between two readings; each is a median", {
+      minimum: 100,
+      maximum: 3_600_000,
+      default: SAMPLE_MS,
+    }),
+    controller: Type.Optional(oneOf(THERMOMETERS, { description: "Of a thermometer" })),
+    pullup: Type.Optional(Type.Boolean({ description: "A button to ground, by the pin's own pull-up" })),
+  },
+  closed,
+);
+
+const FirmataBoard = Type.Object(
+  {
+    port: text("As serial's", { pattern: "^[^\\u0000-\\u001f]+$" }),
+    baud: whole("Bits a second; StandardFirmata has 57600", {
+      minimum: 300,
+      maximum: 4_000_000,
+      default: 57_600,
+    }),
+    device: text("Id of the board in the fleet", { pattern: "^(?!bridge$)[a-z0-9][a-z0-9-]{0,30}$" }),
+    components: Type.Array(FirmataComponent, {
+      maxItems: LIMITS.METRICS_MAX,
+      default: [],
+      description: "What hangs at its pins",
+    }),
   },
   closed,
 );
@@ -260,6 +302,11 @@ export const ConfigSchema = Type.Object(
       maxItems: LINKS_MAX,
       default: [],
       description: "Devices at serial ports of this machine",
+    }),
+    firmata: Type.Array(FirmataBoard, {
+      maxItems: LINKS_MAX,
+      default: [],
+      description: "Boards with Firmata, such as an Arduino",
     }),
     plain: Plain,
     homeAssistant: Type.Optional(HomeAssistant),

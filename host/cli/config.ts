@@ -10,6 +10,7 @@ import { Settings } from "typebox/system";
 import { Value } from "typebox/value";
 import { type Document, LineCounter } from "yaml";
 import { TardigradeError } from "../../protocols/error.ts";
+import { componentProblems } from "../gateway/firmata/component.ts";
 import { type Config, ConfigSchema, TOKEN_CHARS_MIN } from "./config-schema.ts";
 import { nearest } from "./nearest.ts";
 import {
@@ -199,7 +200,7 @@ function withSecrets(
 
 /** What one key means for another. */
 function ruleProblems(
-  { mqtt, http, store, serial, forward, alerts }: Config,
+  { mqtt, http, store, serial, firmata, forward, alerts }: Config,
   known: Known,
   document: Document,
 ): Problem[] {
@@ -260,15 +261,24 @@ function ruleProblems(
   if (forward !== undefined && (forward.username === undefined) !== (forwardPassword === undefined)) {
     add(["forward"], "forward needs username and password, or neither");
   }
-  for (const [index, link] of serial.entries()) {
+  const links = [
+    ...serial.map((link, index) => ({ link, path: ["serial", index] as const })),
+    ...firmata.map((link, index) => ({ link, path: ["firmata", index] as const })),
+  ];
+  for (const [index, { link, path }] of links.entries()) {
     for (const key of ["port", "device"] as const) {
-      const first = serial.findIndex((other) => other[key] === link[key]);
-      if (first < index) {
-        add(
-          ["serial", index, key],
-          `serial[${index}].${key} ${shown(link[key])} is that of serial[${first}] too`,
-        );
-      }
+      const other = links.slice(0, index).find((it) => it.link[key] === link[key]);
+      if (other === undefined) continue;
+      add(
+        [...path, key],
+        `${dotted([...path, key])} ${shown(link[key])} is that of ${dotted(other.path)} too`,
+      );
+    }
+  }
+  for (const [index, { components }] of firmata.entries()) {
+    for (const { at, message } of componentProblems(components)) {
+      const path = ["firmata", index, "components", at];
+      add(path, `${dotted(path)}: ${message}`);
     }
   }
   for (const [index, threshold] of alerts.thresholds.entries()) {

@@ -18,6 +18,8 @@ export interface LogCount {
   /** Sequence numbers that power cuts may have taken. */
   readonly possibleGaps: number;
   readonly records: number;
+  /** Readings of the devices that are counted apart, in no other figure but `duplicated`. */
+  readonly apart: number;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -25,22 +27,25 @@ const READ_BYTES = 1024 * 1024;
 const silentMeter: Meter = { count() {}, gauge() {}, duration() {} };
 const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-export async function countLog(dataFolder: string, folder = "log"): Promise<LogCount> {
+export async function countLog(
+  dataFolder: string,
+  options: { readonly folder?: string; readonly apart?: ReadonlySet<string> } = {},
+): Promise<LogCount> {
   const log = await openSegmentLog({
     disk: nodeDisk(dataFolder),
-    folder,
+    folder: options.folder ?? "log",
     clock: systemClock(),
     meter: silentMeter,
     logger: silentLogger,
   });
   const seen = new Set<string>();
-  const count = { stored: 0, duplicated: 0, dropped: 0, possibleGaps: 0, records: 0 };
+  const count = { stored: 0, duplicated: 0, dropped: 0, possibleGaps: 0, records: 0, apart: 0 };
   try {
     for (let at = log.start; at < log.syncedEnd; ) {
       const { records, next } = await log.read(at, READ_BYTES);
       for (const { payload } of records) {
         count.records += 1;
-        add(count, seen, payload);
+        add(count, seen, payload, options.apart);
       }
       if (next <= at) break;
       at = next;
@@ -55,6 +60,7 @@ function add(
   count: { -readonly [K in keyof LogCount]: number },
   seen: Set<string>,
   payload: Uint8Array,
+  apart: ReadonlySet<string> | undefined,
 ): void {
   const { device, body } = decodeRecord(payload);
   if (body.type === "hello") for (const gap of body.gaps) count.possibleGaps += gap.to - gap.from + 1;
@@ -65,6 +71,7 @@ function add(
   const readings = message.kind === "telemetry" ? message.readings.length : message.readings;
   const key = `${device}/${message.boot}/${message.seq}`;
   if (seen.has(key)) count.duplicated += readings;
+  else if (apart?.has(device) === true) count.apart += message.kind === "drop" ? 0 : readings;
   else if (message.kind === "drop") count.dropped += readings;
   else count.stored += readings;
   seen.add(key);

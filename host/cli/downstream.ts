@@ -11,6 +11,8 @@ export interface Downstream {
   /** Readings that came, each key once, and how many came again. */
   readonly readings: number;
   readonly duplicated: number;
+  /** Of `readings`, those of one device. */
+  readingsOf(device: string): number;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export async function openDownstream(site: string): Promise<Downstream> {
   const subscriber = await connectAsync(url, { clientId: "downstream-counter" });
   await subscriber.subscribeAsync(`tardi/${site}/+/telemetry`, { qos: 2 });
   const seen = new Map<string, number>();
+  const byDevice = new Map<string, number>();
   let readings = 0;
   let duplicated = 0;
   subscriber.on("message", (_topic, payload) => {
@@ -46,8 +49,10 @@ export async function openDownstream(site: string): Promise<Downstream> {
     const key = `${message.device}/${message.boot}/${message.seq}`;
     const times = seen.get(key) ?? 0;
     seen.set(key, times + 1);
-    if (times === 0) readings += count;
-    else duplicated += count;
+    if (times === 0) {
+      readings += count;
+      byDevice.set(message.device, (byDevice.get(message.device) ?? 0) + count);
+    } else duplicated += count;
   });
   return {
     url,
@@ -57,6 +62,7 @@ export async function openDownstream(site: string): Promise<Downstream> {
     get duplicated() {
       return duplicated;
     },
+    readingsOf: (device) => byDevice.get(device) ?? 0,
     async close() {
       await subscriber.endAsync(true);
       await new Promise<void>((resolve) => broker.close(() => server.close(() => resolve())));

@@ -26,7 +26,7 @@ import { nodeDisk } from "../io/disk.ts";
 import { openEmbeddedBroker } from "../io/mqtt-embedded.ts";
 import { systemProbe } from "../io/process-probe.ts";
 import { systemRandom } from "../io/random.ts";
-import type { Broker, Clock, Logger, Meter } from "../io/seams.ts";
+import type { Broker, Clock, Logger, Meter, SerialPorts } from "../io/seams.ts";
 import { createLogger } from "../observe/logger.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { observeService } from "../observe/service-metrics.ts";
@@ -201,22 +201,39 @@ async function gatewayOptions(
 }
 
 /** What brings in devices that do not speak our protocol. */
-async function sourcesOf({ plain }: Config): Promise<ProxySource[]> {
+async function sourcesOf({ plain, firmata }: Config): Promise<ProxySource[]> {
+  const sources: ProxySource[] = [];
+  if (firmata.length > 0) sources.push(await firmataSource(firmata));
   const { families, rules, controls } = plain;
-  if (families.length + rules.length === 0) return [];
+  if (families.length + rules.length === 0) return sources;
   const { FAMILY_RULES } = await import("../gateway/plain/families.ts");
   const { PlainSource } = await import("../gateway/plain/plain-source.ts");
   const { ruleDecoder } = await import("../gateway/plain/rule.ts");
   const own = rules.length === 0 ? [] : [ruleDecoder({ rules, controls } as RuleSet)];
-  return [new PlainSource([...own, ...families.map((family) => ruleDecoder(FAMILY_RULES[family]))])];
+  const builtIn = families.map((family) => ruleDecoder(FAMILY_RULES[family]));
+  return [...sources, new PlainSource([...own, ...builtIn])];
+}
+
+/** Missing packages end the start, as for serial ports. */
+async function firmataSource(boards: Config["firmata"]): Promise<ProxySource> {
+  const { FirmataSource } = await import("../gateway/firmata/firmata-source.ts");
+  const { johnnyFive, loadFirmata } = await import("../io/firmata.ts");
+  const ports = await openPorts(boards);
+  await loadFirmata();
+  const bindings = boards.map(({ baud, ...board }) => ({ ...board, baudRate: baud }));
+  return new FirmataSource(bindings, { ports, driver: johnnyFive() });
 }
 
 /** A missing package ends the start: a link that can never open would only fill the log. */
-async function serialOptions(serial: Config["serial"]) {
+async function openPorts(links: readonly { readonly port: string }[]): Promise<SerialPorts> {
   const { loadSerial, systemSerial, tcpAddress } = await import("../io/serial.ts");
-  if (serial.some(({ port }) => tcpAddress(port) === undefined)) await loadSerial();
+  if (links.some(({ port }) => tcpAddress(port) === undefined)) await loadSerial();
+  return systemSerial();
+}
+
+async function serialOptions(serial: Config["serial"]) {
   const links = serial.map(({ port, baud, device }) => ({ port, baudRate: baud, device }));
-  return { ports: systemSerial(), links };
+  return { ports: await openPorts(serial), links };
 }
 
 async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: string, logger: Logger) {

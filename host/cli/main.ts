@@ -93,6 +93,7 @@ function addStart(program: Command): void {
     .option("--http-port <n>", "HTTP port", integer(1, 65535), HTTP_PORT)
     .option("--virtual <n>", "virtual boards", integer(1, 5000), 10)
     .option("--pico <n>", "emulated Picos, where the ARM toolchain is installed", integer(0, 16), 1)
+    .option("--no-uno", "without the emulated Arduino Uno")
     .option("--kill-gateway <seconds>", "kill -9 the gateway on that beat and start it again", seconds)
     .option("--app <file>", "firmware", "firmware/apps/greenhouse/app.ts")
     .option("--csv <file>", "series to replay, with a header line")
@@ -151,6 +152,8 @@ function addBuild(program: Command): void {
       "flash image of emulated Picos, `tardi build --board pico --out` writes it",
     )
     .option("--pico-port <n>", "an emulated Pico, with its UART on that TCP port; repeat for more", ports)
+    .option("--uno-hex <file>", "sketch of an emulated Arduino Uno, Intel HEX")
+    .option("--uno-port <n>", "its serial port as a TCP port", integer(1, 65535))
     .option("--username <name>", "for the broker; the password comes from TARDIGRADE_MQTT_PASSWORD")
     .action(async (options) => {
       const { runBoards } = await import("./boards-run.ts");

@@ -10,19 +10,24 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { boardNamed } from "../../boards/definitions/definition.ts";
-import { buildApp } from "../../boards/toolchain/build.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { systemClock } from "../io/clock.ts";
-import { nodeNetwork } from "../io/network.ts";
 import { type BoardsFigures, deviceName } from "./boards-run.ts";
 import { BridgeClient } from "./bridge-client.ts";
-import { nativeBuild, writeImage } from "./build-command.ts";
 import { type Child, startChild, usageOf } from "./child.ts";
 import { countLog } from "./count-log.ts";
 import { type Downstream, openDownstream } from "./downstream.ts";
 import { LiveTable } from "./live-table.ts";
 import { note, printJson, progress } from "./output.ts";
+import {
+  boardsArguments,
+  boardsConfig,
+  PICO_PREFIX,
+  PREFIX,
+  prepareBoards,
+  type StartBoards,
+  UNO,
+} from "./start-boards.ts";
 
 export interface StartOptions {
   /** Seconds; endless without. */
@@ -33,6 +38,8 @@ export interface StartOptions {
   readonly virtual: number;
   /** Emulated Picos wanted; none without the ARM toolchain. */
   readonly pico: number;
+  /** An emulated Arduino Uno with Firmata. */
+  readonly uno: boolean;
   readonly killGateway?: number;
   readonly csv: string;
   readonly columns: readonly { readonly column: string; readonly low: number; readonly high: number }[];
@@ -53,27 +60,25 @@ export interface StartReport {
     readonly duplicated: number;
     readonly forwarded: number;
   };
+  /** Readings of the emulated Uno, which keeps none itself: what was heard. */
+  readonly firmata?: { readonly stored: number; readonly forwarded: number };
   readonly commands: { readonly sent: number; readonly acked: number };
   readonly gateway: { readonly rssMb: number; readonly cpuPercent: number; readonly restarts: number };
   readonly errors: Readonly<Record<string, number>>;
 }
 
-const PREFIX = "greenhouse";
-const PICO_PREFIX = "pico";
 const READY_MS = 60_000;
 const DRAIN_MS = 60_000;
 const STOP_MS = 20_000;
 const COMMAND_EVERY_MS = 3_000;
 const SAMPLE_MS = 1_000;
-const ROW_MS = 1_000;
 
 class StartRun {
   readonly #options: StartOptions;
   readonly #clock = systemClock();
   readonly #data: string;
   readonly #downstream: Downstream;
-  /** TCP port of each emulated Pico's UART. */
-  readonly #picoPorts: readonly number[];
+  readonly #prepared: StartBoards;
   #gateway: Child | undefined;
   #gatewayReady: () => void = () => {};
   #boards: Child | undefined;
@@ -90,21 +95,22 @@ class StartRun {
   #cpuNowS = 0;
   #gatewayMs = 0;
 
-  constructor(options: StartOptions, data: string, downstream: Downstream, picoPorts: readonly number[]) {
-    this.#picoPorts = picoPorts;
+  constructor(options: StartOptions, data: string, downstream: Downstream, prepared: StartBoards) {
+    this.#prepared = prepared;
     this.#options = options;
     this.#data = data;
     this.#downstream = downstream;
   }
 
-  async run(image: string): Promise<StartReport> {
+  async run(): Promise<StartReport> {
     const { virtual, json } = this.#options;
-    const picos = this.#picoPorts.length;
+    const picos = this.#prepared.picoPorts.length;
+    const uno = this.#prepared.uno !== undefined;
     const wanted = virtual + picos;
     await this.#writeConfig();
     const starting = progress("Starting the gateway");
     // The boards first: the UARTs of Picos are there when the gateway opens them; MQTT clients wait for their broker anyway.
-    this.#startBoards(image);
+    this.#startBoards();
     await this.#until(
       () => this.#figures !== undefined,
       READY_MS,
@@ -113,7 +119,7 @@ class StartRun {
     await this.#startGateway();
     starting.done(`MQTT ${this.#mqttUrl}, HTTP http://127.0.0.1:${this.#options.httpPort}`);
     const connecting = progress(
-      `Starting ${virtual} virtual boards${picos > 0 ? ` and ${picos} emulated Pico${picos > 1 ? "s" : ""}` : ""}`,
+      `Starting ${virtual} virtual boards${picos > 0 ? `, ${picos} emulated Pico${picos > 1 ? "s" : ""}` : ""}${uno ? ", an emulated Uno" : ""}`,
     );
     await this.#until(
       () => (this.#figures?.connected ?? 0) >= wanted,
@@ -153,11 +159,7 @@ class StartRun {
       `  clientId: tardigrade-${site}`,
       "log:",
       "  level: warn",
-      ...(this.#picoPorts.length > 0 ? ["serial:"] : []),
-      ...this.#picoPorts.flatMap((tcp, index) => [
-        `  - port: tcp://127.0.0.1:${tcp}`,
-        `    device: ${deviceName(PICO_PREFIX, index)}`,
-      ]),
+      ...boardsConfig(this.#prepared),
     ];
     await writeFile(this.#configPath, `${text.join("\n")}\n`);
   }
@@ -204,24 +206,8 @@ class StartRun {
     });
   }
 
-  #startBoards(image: string): void {
-    const { virtual, csv, columns, site } = this.#options;
-    const args = [
-      "boards",
-      "run",
-      "--url",
-      this.#mqttUrl,
-      "--site",
-      site,
-      "--count",
-      `${virtual}`,
-      "--image",
-      image,
-    ];
-    args.push("--csv", csv, "--row-ms", `${ROW_MS}`, "--prefix", PREFIX);
-    for (const { column, low, high } of columns) args.push("--column", `${column}:${low}:${high}`);
-    if (this.#picoPorts.length > 0) args.push("--pico-image", join(image, "flash.bin"));
-    for (const tcp of this.#picoPorts) args.push("--pico-port", `${tcp}`);
+  #startBoards(): void {
+    const args = boardsArguments(this.#options, this.#prepared, this.#mqttUrl);
     this.#boards = startChild(args, (line) => {
       if (line.type === "figures" || line.type === "final") this.#figures = line as unknown as BoardsFigures;
     });
@@ -281,7 +267,7 @@ class StartRun {
 
   #command(): void {
     const { virtual } = this.#options;
-    const index = this.#commands.sent % (virtual + this.#picoPorts.length);
+    const index = this.#commands.sent % (virtual + this.#prepared.picoPorts.length);
     const device = index < virtual ? deviceName(PREFIX, index) : deviceName(PICO_PREFIX, index - virtual);
     this.#commands.sent += 1;
     this.#bridge?.request("command", { device, name: "water", args: { seconds: 1 } }).then(
@@ -331,7 +317,7 @@ class StartRun {
     );
     const expected = (this.#figures?.produced ?? 0) - (this.#figures?.dropped ?? 0);
     await this.#until(
-      () => this.#downstream.readings >= expected,
+      () => this.#downstream.readings - this.#downstream.readingsOf(UNO) >= expected,
       DRAIN_MS,
       () => draining.update(`${this.#downstream.readings} of ${expected} readings forwarded`),
     );
@@ -340,7 +326,7 @@ class StartRun {
     await this.stop();
     draining.done();
     const counting = progress("Counting the log");
-    const log = await countLog(join(this.#data, "gateway"));
+    const log = await countLog(join(this.#data, "gateway"), { apart: new Set([UNO]) });
     counting.done(`${log.records} records`);
     return this.#reportOf(log);
   }
@@ -348,12 +334,18 @@ class StartRun {
   #reportOf(log: Awaited<ReturnType<typeof countLog>>): StartReport {
     const produced = this.#figures?.produced ?? 0;
     const forwarded = this.#downstream.readings;
-    const missing = Math.max(0, produced - log.dropped - log.stored, log.stored - forwarded);
+    // What the Uno says it counts nowhere: its readings are compared from the log on.
+    const apart = this.#downstream.readingsOf(UNO);
+    const forwardedOthers = forwarded - apart;
+    const missing =
+      Math.max(0, produced - log.dropped - log.stored, log.stored - forwardedOthers) +
+      Math.max(0, log.apart - apart);
     const errors = new Map(this.#errorsBefore);
     return {
       boards: {
         virtual: this.#figures?.boards ?? 0,
         ...(this.#figures?.picos ? { pico: this.#figures.picos } : {}),
+        ...(this.#prepared.uno === undefined ? {} : { uno: 1 }),
       },
       telemetry: {
         produced,
@@ -361,8 +353,9 @@ class StartRun {
         droppedByDevice: log.dropped,
         lost: missing,
         duplicated: log.duplicated + this.#downstream.duplicated,
-        forwarded,
+        forwarded: forwardedOthers,
       },
+      ...(this.#prepared.uno === undefined ? {} : { firmata: { stored: log.apart, forwarded: apart } }),
       commands: this.#commands,
       gateway: {
         rssMb: Math.round(this.#rssPeakBytes / 1e5) / 10,
@@ -407,47 +400,14 @@ class StartRun {
   }
 }
 
-/** Ports that nobody listens on now: the gateway must know them before the boards listen. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const network = nodeNetwork();
-  const servers = [];
-  for (let port = 0; port < count; port += 1)
-    servers.push(await network.listen({ host: "127.0.0.1", port: 0 }, (stream) => stream.close()));
-  for (const server of servers) await server.close();
-  return servers.map(({ port }) => port);
-}
-
-async function hasArmTools(): Promise<boolean> {
-  const { armTools } = await import("../../boards/toolchain/native/tools.ts");
-  return armTools().then(
-    () => true,
-    () => false,
-  );
-}
-
 /** Resolves with the exit code: 1 when a reading was lost or came twice. */
 export async function startCommand(options: StartOptions): Promise<number> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "tardigrade-")));
-  const building = progress(`Compiling ${options.app} and the system`);
-  const native = options.pico > 0 && (await hasArmTools());
-  const built = await buildApp({ path: options.app, board: native ? "pico" : "virtual" });
-  const image = join(data, "image");
-  const images = native ? await nativeBuild(boardNamed("pico"), built) : undefined;
-  await writeImage(image, built, images);
-  building.done(
-    images === undefined
-      ? `${built.wasm.length} bytes of app`
-      : `${built.wasm.length} bytes of wasm; Pico: base ${images.base.flashBytes}, app ${images.app.flashBytes} bytes of flash`,
-  );
-  if (options.pico > 0 && !native)
-    note(
-      "No emulated Pico: there is no arm-none-eabi-gcc here. On Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi.",
-    );
-  const picoPorts = native ? await freePorts(options.pico) : [];
+  const boards = await prepareBoards(options, data);
   const downstream = await openDownstream(options.site);
-  const run = new StartRun(options, data, downstream, picoPorts);
+  const run = new StartRun(options, data, downstream, boards);
   try {
-    const report = await run.run(image);
+    const report = await run.run();
     if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
     if (options.json) printJson(report);
     else summarize(report);
@@ -459,11 +419,13 @@ export async function startCommand(options: StartOptions): Promise<number> {
   }
 }
 
-function summarize({ telemetry, commands, gateway }: StartReport): void {
+function summarize({ telemetry, firmata, commands, gateway }: StartReport): void {
   note(
     `${telemetry.produced} readings produced, ${telemetry.stored} stored, ${telemetry.droppedByDevice} dropped by devices, ` +
       `${telemetry.lost} lost, ${telemetry.duplicated} duplicated, ${telemetry.forwarded} forwarded.`,
   );
+  if (firmata !== undefined)
+    note(`The Uno, which keeps nothing: ${firmata.stored} readings stored, ${firmata.forwarded} forwarded.`);
   note(
     `${commands.acked} of ${commands.sent} commands answered. Gateway: ${gateway.rssMb} MB, ${gateway.cpuPercent} % of a core, ${gateway.restarts} restarts.`,
   );

@@ -20,6 +20,8 @@ import { connectAsync } from "mqtt";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort, MAIN, ROOT, run, running } from "../support/processes.ts";
+import { STANDARD_FIRMATA } from "../support/uno-stream.ts";
+import { until } from "../support/until.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FLAGS = [
@@ -36,6 +38,8 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const WEATHER = createRequire(import.meta.url).resolve("@observablehq/sample-datasets/weather.csv");
 const SHOTS = join(ROOT, "build/screenshots");
 const DEVICES = 2000;
+/** And three greenhouses and an Uno. */
+const FLEET = DEVICES + 4;
 const WAIT = { timeout: 30_000 };
 
 let folder = "";
@@ -44,6 +48,8 @@ let httpPort = 0;
 let gateway: ChildProcess;
 let boards: ChildProcess;
 let browser: Browser;
+/** As the emulated processor drives its pin. */
+let unoLed = "";
 const tokens = { viewer: "", operator: "" };
 const failures: string[] = [];
 
@@ -76,11 +82,15 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tardigrade-page-"));
   mqttPort = await freePort();
   httpPort = await freePort();
+  const unoPort = await freePort();
   const config = [
     "site: lab",
     `mqtt: { port: ${mqttPort} }`,
     `http: { port: ${httpPort}, requestsPerSecond: 1000 }`,
     "plain: { families: [zigbee2mqtt] }",
+    `firmata: [{ port: "tcp://127.0.0.1:${unoPort}", device: uno-01, components: [`,
+    "  { name: potentiometer, kind: sensor, analog: 0, everyMs: 500 },",
+    "  { name: led, kind: led, pin: 13 }] }]",
     "log: { level: warn }",
   ];
   writeFileSync(join(folder, "tardigrade.yaml"), config.join("\n"));
@@ -94,7 +104,11 @@ beforeAll(async () => {
   const url = `mqtt://127.0.0.1:${mqttPort}`;
   const args = ["boards", "run", "--image", "image", "--url", url, "--site", "lab", "--count", "3"];
   const series = ["--csv", WEATHER, "--column", "temp_max:-40:85", "--column", "precipitation:-20:60"];
-  boards = await running([...args, ...series, "--prefix", "greenhouse"], /"connected":3/, folder);
+  const uno = ["--uno-hex", STANDARD_FIRMATA, "--uno-port", `${unoPort}`];
+  boards = await running([...args, ...series, ...uno, "--prefix", "greenhouse"], /"connected":3/, folder);
+  boards.stdout?.on("data", (chunk: Buffer) => {
+    unoLed = /.*"unoLed":([01])/s.exec(chunk.toString())?.[1] ?? unoLed;
+  });
   const executablePath = CHROMIUM.find((path) => existsSync(path));
   if (executablePath === undefined)
     throw new Error("This test needs Chromium: install the Debian package `chromium`.");
@@ -152,6 +166,27 @@ describe("an operator", () => {
       .last()
       .filter({ hasText: /^29.5$/ })
       .waitFor(WAIT);
+    await context.close();
+  });
+
+  test("sees the potentiometer of the emulated Uno move, and switches its LED", async () => {
+    const { page, context } = await open(tokens.operator, "/device/uno-01");
+    await page.getByText("StandardFirmata").first().waitFor(WAIT);
+    const knob = shownValue(page, "potentiometer");
+    await knob.filter({ hasText: "%" }).waitFor(WAIT);
+    const before = await knob.textContent();
+    await page.waitForFunction(
+      (text) => document.querySelector('[data-metric="potentiometer"] .value')?.textContent !== text,
+      before,
+      WAIT,
+    );
+    await page.getByLabel("Command", { exact: true }).selectOption("set");
+    await page.getByLabel("Arguments, as name=value").fill("led=true");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText(/set was acknowledged with true/).waitFor(WAIT);
+    await page.locator('[data-key="led"]').filter({ hasText: "true" }).waitFor(WAIT);
+    await until("the LED's pin is high", () => unoLed === "1");
+    await page.screenshot({ path: join(SHOTS, "uno.png") });
     await context.close();
   });
 
@@ -214,7 +249,7 @@ describe("the fleet", () => {
 
   test("of 2,000 devices keeps at most 80 rows in the document, wherever one scrolls, and finds any", async () => {
     const { page, context } = await open(tokens.viewer);
-    await page.locator("output", { hasText: `${DEVICES + 3} of ${DEVICES + 3}` }).waitFor(WAIT);
+    await page.locator("output", { hasText: `${FLEET} of ${FLEET}` }).waitFor(WAIT);
     const rows = () => page.locator("tbody tr[data-device]").count();
     const seen = new Set<string>();
     for (const part of [0, 0.25, 0.5, 0.75, 1]) {
@@ -233,7 +268,7 @@ describe("the fleet", () => {
     expect(seen.size).toBeGreaterThan(80);
     expect([...seen]).toContain("zigbee2mqtt-sensor-1999");
     await page.getByLabel("Search").fill("sensor-1234");
-    await page.locator("output", { hasText: `1 of ${DEVICES + 3}` }).waitFor(WAIT);
+    await page.locator("output", { hasText: `1 of ${FLEET}` }).waitFor(WAIT);
     expect(await rows()).toBe(1);
     await page.getByLabel("Search").fill("no such thing");
     await page.getByText("Nothing matches").waitFor(WAIT);

@@ -15,6 +15,7 @@ const DEFAULTS: Config = {
     history: { rawDays: 7, minuteDays: 90, hourDays: 1825 },
   },
   serial: [],
+  firmata: [],
   plain: { families: [], rules: [], controls: [] },
   limits: { devices: 5000, mqttClients: 5000, mqttPacketBytes: 65_536, pendingMb: 16 },
   alerts: { thresholds: [] },
@@ -108,6 +109,30 @@ serial:
     ]);
   });
 
+  test("takes Firmata boards and what hangs at their pins", () => {
+    const text = `
+firmata:
+  - port: /dev/ttyACM0
+    device: bench
+    components:
+      - { name: knob, kind: sensor, analog: 0, low: -5, high: 5, unit: V }
+      - { name: air, kind: thermometer, analog: 1, controller: TMP36, everyMs: 5000 }
+      - { name: lamp, kind: led, pin: 13 }
+`;
+    expect(loadConfig(text, "t.yaml").firmata).toEqual([
+      {
+        port: "/dev/ttyACM0",
+        baud: 57_600,
+        device: "bench",
+        components: [
+          { name: "knob", kind: "sensor", analog: 0, low: -5, high: 5, unit: "V", everyMs: 1000 },
+          { name: "air", kind: "thermometer", analog: 1, controller: "TMP36", everyMs: 5000 },
+          { name: "lamp", kind: "led", pin: 13, everyMs: 1000 },
+        ],
+      },
+    ]);
+  });
+
   test("takes the token and the forwarder's password from the environment", () => {
     const text = "http: { tokenEnv: T }\nforward: { url: mqtt://x, username: u, passwordEnv: P }";
     const config = loadConfig(text, "t.yaml", { T: SECRET, P: "p" });
@@ -144,7 +169,7 @@ data: 5
       t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv, tls
       t.yaml:4:9: mqtt.port must be a whole number from 0 to 65535, not "abc"
       t.yaml:5:9: mqtt.mode must be one of embedded, external, not "externl"; did you mean "external"?
-      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, plain, homeAssistant, forward, limits, alerts, log
+      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, firmata, plain, homeAssistant, forward, limits, alerts, log
       t.yaml:7:14: log.level must be one of trace, debug, info, warn, error, fatal, silent, not "inf"; did you mean "info"?
       t.yaml:10:14: alerts.thresholds[0].code must be a known one, not "DISK_FUL"; did you mean "DISK_FULL"?
       t.yaml:10:35: alerts.thresholds[0].perMinute must be a whole number from 1 to 1000000, not 0
@@ -161,6 +186,33 @@ data: 5
     } catch (error) {
       expect(error).toMatchObject({ context: { component: "config", file: "t.yaml", line: 1, column: 7 } });
     }
+  });
+
+  test("is told which component cannot be where", () => {
+    const text = `serial: [{ port: /dev/a, device: one }]
+firmata:
+  - port: /dev/a
+    device: one
+    components:
+      - { name: knob, kind: sensor, pin: 3 }
+      - { name: knob, kind: sensor, analog: 0, low: 1, high: 1 }
+      - { name: air, kind: thermometer, analog: 0 }
+      - { name: lamp, kind: led, pin: 13 }
+      - { name: door, kind: button, pin: 13 }
+      - { name: pump, kind: relay, analog: 2 }
+`;
+    expect(transcript(text)).toMatchInlineSnapshot(`
+      "CONFIG_INVALID
+      t.yaml:3:11: firmata[0].port /dev/a is that of serial[0] too
+      t.yaml:4:13: firmata[0].device one is that of serial[0] too
+      t.yaml:6:9: firmata[0].components[0]: a sensor is at an analog channel; say analog: 0 for A0
+      t.yaml:7:9: firmata[0].components[1]: there is another component "knob"
+      t.yaml:7:9: firmata[0].components[1]: low and high must differ
+      t.yaml:8:9: firmata[0].components[2]: A0 is another component's
+      t.yaml:8:9: firmata[0].components[2]: a thermometer needs its controller, one of TMP36, LM35, LM335, GROVE, TINKERKIT
+      t.yaml:10:9: firmata[0].components[4]: pin 13 is another component's
+      t.yaml:11:9: firmata[0].components[5]: a relay is at a digital pin; say pin: 13"
+    `);
   });
 
   test.each([

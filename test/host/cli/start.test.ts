@@ -28,8 +28,10 @@ describe("tardi start", () => {
     const ran = await tardi(["start", "--for", "12", "--report", report, ...(await ports())]);
     expect(ran.stderr).toMatch(/readings produced/);
     expect(ran.code).toBe(0);
-    const { boards, telemetry, commands, gateway } = JSON.parse(readFileSync(report, "utf8"));
-    expect(boards).toEqual({ virtual: 10, pico: 1 });
+    const { boards, telemetry, firmata, commands, gateway } = JSON.parse(readFileSync(report, "utf8"));
+    expect(boards).toEqual({ virtual: 10, pico: 1, uno: 1 });
+    expect(firmata.stored).toBeGreaterThan(0);
+    expect(firmata.forwarded).toBe(firmata.stored);
     expect(telemetry).toMatchObject({ lost: 0, duplicated: 0, droppedByDevice: 0 });
     expect(telemetry.produced).toBeGreaterThan(100);
     expect(telemetry.stored).toBe(telemetry.produced);
