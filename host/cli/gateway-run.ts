@@ -16,6 +16,7 @@ import { readCoreBytes } from "../core/core-bytes.ts";
 import { createHybridClock } from "../core/hybrid-clock.ts";
 import type { AccessControl } from "../gateway/access/access-control.ts";
 import { brokerLogin } from "../gateway/access/broker-login.ts";
+import type { Principal } from "../gateway/access/principal.ts";
 import { topicRules } from "../gateway/acl.ts";
 import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
 import { type Gateway, openGateway } from "../gateway/gateway.ts";
@@ -23,7 +24,7 @@ import type { RuleSet } from "../gateway/plain/rule.ts";
 import type { ProxySource } from "../gateway/proxy-port.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
-import { openEmbeddedBroker } from "../io/mqtt-embedded.ts";
+import { type EmbeddedBroker, openEmbeddedBroker } from "../io/mqtt-embedded.ts";
 import { systemProbe } from "../io/process-probe.ts";
 import { systemRandom } from "../io/random.ts";
 import type { Broker, Clock, Logger, Meter, SerialPorts } from "../io/seams.ts";
@@ -40,6 +41,8 @@ import { note, progress } from "./output.ts";
 const CONFIG_FILE = "tardigrade.yaml";
 const DAY_MS = 86_400_000;
 const MB = 2 ** 20;
+/** A revoked device or user is gone from the broker after so long at the latest. */
+const REVOKED_LOOK_MS = 2000;
 
 export function packageVersion(): string {
   return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
@@ -112,7 +115,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const core = openCore(readCoreBytes());
     const { requestsPerSecond } = config.http;
     const parts = openAccess({ data: config.data, core, clock, logger, requestsPerSecond });
-    const broker = await openBroker(config, { meter, logger, access: parts.access });
+    const broker = await openBroker(config, { meter, logger, clock, access: parts.access });
     closers.unshift(() => broker.close());
     const state = await openState(config);
     closers.unshift(() => state.close());
@@ -244,11 +247,16 @@ async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: s
 
 async function openBroker(
   config: Config,
-  parts: { readonly meter: Meter; readonly logger: Logger; readonly access: AccessControl },
+  parts: {
+    readonly meter: Meter;
+    readonly logger: Logger;
+    readonly clock: Clock;
+    readonly access: AccessControl;
+  },
 ): Promise<Broker> {
   const { mqtt, site } = config;
   const { username, password } = mqtt;
-  const { meter, logger, access } = parts;
+  const { meter, logger, clock, access } = parts;
   if (mqtt.mode === "external") {
     const { openExternalBroker } = await import("../io/mqtt-external.ts");
     return openExternalBroker({
@@ -262,7 +270,7 @@ async function openBroker(
     });
   }
   const isPassword = password === undefined ? () => false : bearerCheck(password);
-  return openEmbeddedBroker({
+  const broker = await openEmbeddedBroker({
     host: mqtt.host,
     port: mqtt.port,
     rules: topicRules(site),
@@ -276,6 +284,17 @@ async function openBroker(
     meter,
     logger,
   });
+  endRevoked(broker, access, clock);
+  return broker;
+}
+
+/** A connection outlives the credential it was opened with; so it is looked at again. */
+function endRevoked(broker: EmbeddedBroker<Principal>, access: AccessControl, clock: Clock): void {
+  const look = (): void => {
+    broker.endWhere((principal) => !access.isStill(principal));
+    clock.alarm(REVOKED_LOOK_MS, look, { background: true });
+  };
+  look();
 }
 
 async function openState(config: Config): Promise<StateStore> {

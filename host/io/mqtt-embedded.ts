@@ -58,9 +58,11 @@ const DEFAULT_LIMITS: EmbeddedBrokerLimits = {
   topicLevelsMax: 16,
 };
 
-export interface EmbeddedBroker extends Broker {
+export interface EmbeddedBroker<P = unknown> extends Broker {
   readonly port: number;
   clientCount(): number;
+  /** Ends the connections of those for whom `isOver` says true, and tells how many they were. */
+  endWhere(isOver: (principal: P) => boolean): number;
 }
 
 interface Subscription {
@@ -69,7 +71,7 @@ interface Subscription {
 }
 
 /** Rejects with PORT_IN_USE. */
-export async function openEmbeddedBroker<P>(options: EmbeddedBrokerOptions<P>): Promise<EmbeddedBroker> {
+export async function openEmbeddedBroker<P>(options: EmbeddedBrokerOptions<P>): Promise<EmbeddedBroker<P>> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const principals = new WeakMap<Client, P>();
   const refusedListeners = new Set<(refusal: Refusal) => void>();
@@ -151,6 +153,9 @@ export async function openEmbeddedBroker<P>(options: EmbeddedBrokerOptions<P>): 
   aedes.on("client", (client) => {
     (client as unknown as { duplicates: object }).duplicates = noCounters;
   });
+  const connected = new Set<Client>();
+  aedes.on("client", (client) => connected.add(client));
+  aedes.on("clientDisconnect", (client) => connected.delete(client));
   aedes.on("clientError", () => meter.count("tardigrade_broker_client_errors_total"));
   aedes.on("connectionError", () => meter.count("tardigrade_broker_client_errors_total"));
 
@@ -173,6 +178,15 @@ export async function openEmbeddedBroker<P>(options: EmbeddedBrokerOptions<P>): 
   return {
     port,
     clientCount: () => aedes.connectedClients,
+    endWhere: (isOver) => {
+      const over = [...connected].filter((client) => isOver(principals.get(client) as P));
+      for (const client of over) {
+        // At once, and not when a last message is through.
+        connected.delete(client);
+        client.close();
+      }
+      return over.length;
+    },
     publish: (topic, payload, publishOptions) => {
       const packet = {
         cmd: "publish" as const,
@@ -238,7 +252,8 @@ function deliver(
     subscription.handler({
       topic: packet.topic,
       payload: packet.payload as Uint8Array,
-      retain: packet.retain,
+      // What is passed on to a subscription that was there is new, whatever its sender wants kept (MQTT 3.1.1, 3.3.1.3).
+      retain: false,
       ...from,
     });
   }

@@ -211,6 +211,15 @@ describe("an operator", () => {
   });
 });
 
+test("the gateway's view shows latencies and links", async () => {
+  const { page, context } = await open(tokens.viewer, "/gateway");
+  const sync = page.locator("tr", { hasText: "Sync of the log" });
+  await sync.locator("td").first().filter({ hasText: /ms$/ }).waitFor(WAIT);
+  await page.locator('[data-link="uno-01"]').filter({ hasText: "online" }).waitFor(WAIT);
+  await page.screenshot({ path: join(SHOTS, "gateway-links.png"), fullPage: true });
+  await context.close();
+});
+
 test("a viewer sees everything and can command nothing, on the page and behind it", async () => {
   const { page, context } = await open(tokens.viewer, "/device/greenhouse-01");
   await shownValue(page, "temperature").filter({ hasText: "°C" }).waitFor(WAIT);

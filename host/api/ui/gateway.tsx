@@ -2,16 +2,20 @@
 import { useEffect, useState } from "preact/hooks";
 import { every, nowMs } from "./clock.ts";
 import { ageText, agoText, bytesText, numberText } from "./format.ts";
+import { byDevice, parseMetrics, quantile, type Scrape } from "./metrics.ts";
 import { Empty, Figure, Severity } from "./parts.tsx";
 import { useStore } from "./store.ts";
 
 const METRICS_EVERY_MS = 5000;
+/** So many make a minute. */
+const SCRAPES = 13;
 
 export function Gateway() {
   const { model } = useStore();
   const { info, health } = model;
-  const memory = useMetric("tardigrade_process_resident_memory_bytes");
-  const delayS = useMetric("tardigrade_process_event_loop_delay_p99_seconds");
+  const scrapes = useMetrics();
+  const memory = scrapes?.now.get("tardigrade_process_resident_memory_bytes");
+  const delayS = scrapes?.now.get("tardigrade_process_event_loop_delay_p99_seconds");
   const rate = [...model.rates.values()].reduce((sum, it) => sum + it, 0);
   if (info === undefined || health === undefined) return <p>Loading …</p>;
   const { totals, log, forwarder } = info;
@@ -65,6 +69,8 @@ export function Gateway() {
           ))}
         </tbody>
       </table>
+      <Latencies scrapes={scrapes} />
+      <Links scrapes={scrapes} />
       {forwarder === undefined ? null : (
         <>
           <h2>Forwarding</h2>
@@ -80,19 +86,112 @@ export function Gateway() {
   );
 }
 
-/** One of /metrics, read now and then. */
-function useMetric(name: string): number | undefined {
-  const [value, setValue] = useState<number | undefined>(undefined);
+interface Scrapes {
+  readonly now: Scrape;
+  /** A minute ago, or when the view was opened. */
+  readonly before: Scrape | undefined;
+}
+
+/** /metrics, read now and then. */
+function useMetrics(): Scrapes | undefined {
+  const [scrapes, setScrapes] = useState<readonly Scrape[]>([]);
   useEffect(() => {
     const read = async (): Promise<void> => {
-      const text = await (await fetch("/metrics")).text();
-      const found = new RegExp(`^${name} ([0-9.e+]+)$`, "m").exec(text)?.[1];
-      if (found !== undefined) setValue(Number(found));
+      const answer = await fetch("/metrics");
+      if (!answer.ok) return;
+      const scrape = parseMetrics(await answer.text());
+      setScrapes((before) => [...before, scrape].slice(-SCRAPES));
     };
     read().catch(() => undefined);
     return every(METRICS_EVERY_MS, () => void read().catch(() => undefined));
-  }, [name]);
-  return value;
+  }, []);
+  const now = scrapes.at(-1);
+  return now === undefined ? undefined : { now, before: scrapes.length > 1 ? scrapes[0] : undefined };
+}
+
+const LATENCIES = [
+  { name: "tardigrade_log_sync_seconds", label: "Sync of the log", note: "an acknowledgement waits for it" },
+  { name: "tardigrade_http_request_seconds", label: "HTTP answer", note: "all routes" },
+];
+
+function Latencies({ scrapes }: { readonly scrapes: Scrapes | undefined }) {
+  if (scrapes === undefined) return null;
+  const text = (q: number, name: string): string => {
+    const seconds = quantile(q, { name, ...scrapes });
+    return seconds === undefined ? "–" : `${numberText(seconds * 1000)} ms`;
+  };
+  return (
+    <>
+      <h2>Latencies of the last minute</h2>
+      <table class="plain">
+        <thead>
+          <tr>
+            <th scope="col">What</th>
+            <th scope="col">Median</th>
+            <th scope="col">99 %</th>
+            <th scope="col" />
+          </tr>
+        </thead>
+        <tbody>
+          {LATENCIES.map(({ name, label, note }) => (
+            <tr key={name}>
+              <th scope="row">{label}</th>
+              <td>{text(0.5, name)}</td>
+              <td>{text(0.99, name)}</td>
+              <td>{note}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+const LINK_COLUMNS = [
+  { name: "tardigrade_serial_opens_total", label: "Opened" },
+  { name: "tardigrade_serial_failures_total", label: "Lost" },
+  { name: "tardigrade_serial_frames_damaged_total", label: "Damaged frames" },
+  { name: "tardigrade_serial_retries_total", label: "Sent again" },
+];
+
+/** Ports of this machine: serial links and Firmata boards. */
+function Links({ scrapes }: { readonly scrapes: Scrapes | undefined }) {
+  const { model } = useStore();
+  if (scrapes === undefined) return null;
+  const columns = LINK_COLUMNS.map(({ name }) => byDevice(name, scrapes.now));
+  const devices = [...new Set(columns.flatMap((column) => [...column.keys()]))].sort();
+  if (devices.length === 0) return null;
+  return (
+    <>
+      <h2>Links</h2>
+      <table class="plain">
+        <thead>
+          <tr>
+            <th scope="col">Device</th>
+            <th scope="col">State</th>
+            {LINK_COLUMNS.map(({ label }) => (
+              <th scope="col" key={label}>
+                {label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {devices.map((device) => (
+            <tr key={device} data-link={device}>
+              <th scope="row">
+                <a href={`#/device/${device}`}>{device}</a>
+              </th>
+              <td>{model.devices.get(device)?.state ?? "never heard"}</td>
+              {columns.map((column, at) => (
+                <td key={LINK_COLUMNS[at]?.label}>{(column.get(device) ?? 0).toLocaleString("en-US")}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
 }
 
 function Alerts() {

@@ -1,10 +1,10 @@
 /**
  * The families that are recognised by their topics, from their public documentation: Tasmota (MQTT, default FullTopic %prefix%/%topic%/),
- * Shelly Gen1 (MQTT) and Gen2+ (status notifications), ESPHome (MQTT client component), Zigbee2MQTT (MQTT topics and messages).
+ * Shelly Gen1 (MQTT) and Gen2+ (status notifications), ESPHome (MQTT client component), Zigbee2MQTT (MQTT topics and messages), Homie (convention 4.0, device life cycle and properties).
  */
 import type { Control, Rule, RuleSet } from "./rule.ts";
 
-export const FAMILIES = ["tasmota", "shelly", "esphome", "zigbee2mqtt"] as const;
+export const FAMILIES = ["tasmota", "shelly", "esphome", "zigbee2mqtt", "homie"] as const;
 export type Family = (typeof FAMILIES)[number];
 
 const TASMOTA_STATE = [
@@ -194,4 +194,27 @@ const zigbee2mqtt: RuleSet = {
   ],
 };
 
-export const FAMILY_RULES: Readonly<Record<Family, RuleSet>> = { tasmota, shelly, esphome, zigbee2mqtt };
+const homie: RuleSet = {
+  rules: [
+    {
+      family: "homie",
+      topic: "homie/{device}/$state",
+      presence: { online: ["ready", "alert", "init"], offline: ["disconnected", "lost", "sleeping"] },
+    },
+    {
+      family: "homie",
+      topic: "homie/{device}/{node}/{property}",
+      fields: [{ metric: "{node}-{property}", state: "{node}-{property}" }],
+    },
+  ],
+  // What a property takes is told in attributes of its own, which are not read yet.
+  controls: [],
+};
+
+export const FAMILY_RULES: Readonly<Record<Family, RuleSet>> = {
+  tasmota,
+  shelly,
+  esphome,
+  zigbee2mqtt,
+  homie,
+};

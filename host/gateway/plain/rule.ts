@@ -22,7 +22,7 @@ const WORD_CHARS_MAX = 64;
 export interface Field {
   /** Path in a JSON payload, keys joined by dots; absent: the payload itself, or what is at no other path. */
   readonly path?: string;
-  /** A reading of this name; or else a state. */
+  /** A reading of this name where it is a number; else a state. With both, what is no number is the state. */
   readonly metric?: string;
   readonly unit?: string;
   readonly scale?: number;
@@ -41,8 +41,11 @@ export interface Rule {
   readonly except?: readonly string[];
   readonly fields?: readonly Field[];
   /** The payload, or its `state`, says whether the device is there. */
-  readonly presence?: { readonly online: string; readonly offline: string };
+  readonly presence?: { readonly online: Words; readonly offline: Words };
 }
+
+/** One word, or all that mean the same; upper or lower case. */
+export type Words = string | readonly string[];
 
 export interface Control {
   readonly family: string;
@@ -132,14 +135,10 @@ function apply(
   const head = { device, name, board: rule.family, app: rule.family };
   if (rule.presence !== undefined) {
     const word = String(leaves.get("") ?? leaves.get("state") ?? "").toLowerCase();
-    const { online, offline } = rule.presence;
-    if (word !== online.toLowerCase() && word !== offline.toLowerCase()) return undefined;
-    return {
-      ...head,
-      readings: [],
-      states: {},
-      presence: word === online.toLowerCase() ? "online" : "offline",
-    };
+    const says = (words: Words): boolean => [words].flat().some((it) => it.toLowerCase() === word);
+    const isOnline = says(rule.presence.online);
+    if (!isOnline && !says(rule.presence.offline)) return undefined;
+    return { ...head, readings: [], states: {}, presence: isOnline ? "online" : "offline" };
   }
   const readings: DecodedReading[] = [];
   const states: Record<string, Value> = {};
@@ -152,7 +151,9 @@ function apply(
     else if (found.field.metric !== undefined) {
       const reading = readingOf(found.field, names, value);
       if (reading !== undefined) readings.push(reading);
-    } else if (found.field.state !== undefined) {
+      if (reading !== undefined || found.field.state === undefined) continue;
+    }
+    if (found.field.state !== undefined) {
       const state = nameOf(found.field.state, names);
       if (state !== "__proto__") states[state] = stateOf(value);
     }
@@ -260,7 +261,8 @@ function topicPattern(topic: string): (topic: string) => Captured | undefined {
     .split("/")
     .map((level) => {
       const name = /^\{([a-z]+)\}$/.exec(level)?.[1];
-      return name === undefined ? escaped(level) : `(?<${name}>[^/]+)`;
+      // A level that begins with $ says something of the device, as Homie's $state does; none is called so.
+      return name === undefined ? escaped(level) : `(?<${name}>[^/$][^/]*)`;
     })
     .join("/");
   const expression = new RegExp(`^${pattern}$`);

@@ -36,6 +36,24 @@ async function opened(): Promise<Opened> {
   };
 }
 
+describe("Homie", () => {
+  // homieiot.github.io: Homie convention 4.0, topology, device life cycle.
+  test("numbers are metrics, the rest is state, $state is presence, attributes are neither", async () => {
+    const { world, say, metrics } = await opened();
+    await say("homie/super-car/$name", "Super car", { retain: true });
+    await say("homie/super-car/$fw/version", "1.0", { retain: true });
+    await say("homie/super-car/engine/$name", "Car engine", { retain: true });
+    await say("homie/super-car/engine/temperature", "21.5", { retain: true });
+    await say("homie/super-car/lights/on", "true", { retain: true });
+    await say("homie/super-car/$state", "ready", { retain: true });
+    expect(metrics("homie-super-car")).toEqual({ "engine-temperature": [21.5, "Cel"] });
+    expect(world.gateway.shadow("homie-super-car").reported).toEqual({ "lights-on": true });
+    expect(world.gateway.device("homie-super-car")?.state).toBe("online");
+    await say("homie/super-car/$state", "lost", { retain: true });
+    expect(world.gateway.device("homie-super-car")?.state).toBe("offline");
+  });
+});
+
 describe("Tasmota", () => {
   // tasmota.github.io/docs: MQTT, Status-Responses, Power-Monitoring-Calibration.
   const STATE = {
