@@ -7,6 +7,11 @@
  */
 import { HLC_BYTES, hlcBoundSet, hlcInit, hlcLast, hlcReceive, hlcReserve, hlcTick } from "./clock/hlc";
 import { ARGUMENT } from "./errors/codes.generated";
+import { jumpHash } from "./hash/jump";
+import { maglevOwner } from "./hash/maglev";
+import { rendezvousOwner, rendezvousRank } from "./hash/rendezvous";
+import { ringOwner, ringOwners } from "./hash/ring";
+import { xxh64 } from "./hash/xxh64";
 import { POOL_BYTES, poolAt, poolGive, poolInit, poolTake } from "./memory/pool";
 import {
   breakerAcquire as acquire,
@@ -32,6 +37,10 @@ import {
 export { cobsDecode, cobsEncode } from "./codec/cobs";
 export { crc32, crc32Update } from "./codec/crc32";
 export { decodedKind, decodeMessage, encodeMessage } from "./codec/message";
+export { jumpHash } from "./hash/jump";
+export { maglevBuild, maglevBytes } from "./hash/maglev";
+export { ringBuild as hashRingBuild, ringBytes as hashRingBytes } from "./hash/ring";
+export { xxh64 } from "./hash/xxh64";
 export {
   ringCapacity,
   ringCount,
@@ -284,6 +293,34 @@ export function clockBoundSet(handle: u32, bound: u64): i32 {
   if (at == 0) return -ARGUMENT;
   hlcBoundSet(at, bound);
   return 0;
+}
+
+/** Placements of the key whose bytes are at `key`: an index into the nodes, or -ARGUMENT. */
+export function jumpOwnerOf(key: usize, length: i32, buckets: i32): i32 {
+  return buckets > 0 ? jumpHash(xxh64(key, length, 0), buckets) : -ARGUMENT;
+}
+export function rendezvousOwnerOf(nodes: usize, count: u32, key: usize, length: i32): i32 {
+  return rendezvousOwner(nodes, count, xxh64(key, length, 0));
+}
+export function rendezvousRankOf(
+  nodes: usize,
+  count: u32,
+  key: usize,
+  length: i32,
+  wanted: u32,
+  to: usize,
+  scores: usize,
+): i32 {
+  return rendezvousRank(nodes, count, xxh64(key, length, 0), wanted, to, scores);
+}
+export function hashRingOwnerOf(ring: usize, key: usize, length: i32): i32 {
+  return ringOwner(ring, xxh64(key, length, 0));
+}
+export function hashRingOwnersOf(ring: usize, key: usize, length: i32, wanted: u32, to: usize): i32 {
+  return ringOwners(ring, xxh64(key, length, 0), wanted, to);
+}
+export function maglevOwnerOf(table: usize, key: usize, length: i32): i32 {
+  return maglevOwner(table, xxh64(key, length, 0));
 }
 
 function milliseconds(ms: f64): u64 {

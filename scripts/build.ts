@@ -26,6 +26,7 @@ const { metafile } = await build({
     cli: "host/cli/main.ts",
     "uno-worker": "host/cli/uno-worker.ts",
     policy: "host/exports/policy.ts",
+    hash: "host/exports/hash.ts",
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",

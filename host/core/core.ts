@@ -52,6 +52,26 @@ export interface CoreExports {
   bucketTake(handle: number, tokens: number, nowMs: number): number;
   bucketWaitMs(handle: number, tokens: number, nowMs: number): number;
   bucketTakeBatch(handles: number, tokens: number, count: number, results: number, nowMs: number): number;
+  xxh64(from: number, length: number, seed: bigint): bigint;
+  jumpHash(key: bigint, buckets: number): number;
+  jumpOwnerOf(key: number, length: number, buckets: number): number;
+  rendezvousOwnerOf(nodes: number, count: number, key: number, length: number): number;
+  rendezvousRankOf(
+    nodes: number,
+    count: number,
+    key: number,
+    length: number,
+    wanted: number,
+    to: number,
+    scores: number,
+  ): number;
+  hashRingBytes(nodes: number, count: number, points: number): number;
+  hashRingBuild(at: number, capacity: number, nodes: number, count: number, points: number): number;
+  hashRingOwnerOf(ring: number, key: number, length: number): number;
+  hashRingOwnersOf(ring: number, key: number, length: number, wanted: number, to: number): number;
+  maglevBytes(slots: number, count: number): number;
+  maglevBuild(at: number, capacity: number, slots: number, nodes: number, count: number): number;
+  maglevOwnerOf(table: number, key: number, length: number): number;
   ewmaCreate(alpha: number, z: number, deviationMin: number, warmup: number): number;
   ewmaFree(handle: number): number;
   ewmaUpdate(handle: number, reading: number): number;
