@@ -24,6 +24,15 @@ import {
   breakerReturn as giveBack,
   breakerState as stateOf,
 } from "./resilience/breaker";
+import {
+  LIMITER_BYTES,
+  limiterInit,
+  limiterResetUs,
+  limiterWaitUs,
+  limiterRemaining as remainingOf,
+  limiterReserve as reserve,
+  limiterTake as takeOf,
+} from "./resilience/limiter";
 import { BUCKET_BYTES, bucketInit, bucketWaitUs, bucketTake as take } from "./resilience/token-bucket";
 import {
   EWMA_BYTES,
@@ -66,10 +75,12 @@ const MS_MAX: f64 = 9.0e12;
 
 const BREAKERS: usize = memory.data(POOL_BYTES, 8);
 const BUCKETS: usize = memory.data(POOL_BYTES, 8);
+const LIMITERS: usize = memory.data(POOL_BYTES, 8);
 const AVERAGES: usize = memory.data(POOL_BYTES, 8);
 const CLOCKS: usize = memory.data(POOL_BYTES, 8);
 poolInit(BREAKERS, BREAKER_BYTES, POOL_START);
 poolInit(BUCKETS, BUCKET_BYTES, POOL_START);
+poolInit(LIMITERS, LIMITER_BYTES, POOL_START);
 poolInit(AVERAGES, EWMA_BYTES, POOL_START);
 poolInit(CLOCKS, HLC_BYTES, POOL_START);
 
@@ -222,6 +233,68 @@ export function bucketTakeBatch(handles: usize, tokens: usize, count: i32, resul
     store<i32>(results + offset, status);
   }
   return granted;
+}
+
+/**
+ * A rate limiter of a kind of resilience/limiter.ts: 0 token bucket, 1 GCRA, 2 fixed window, 3 sliding counter, 4 sliding log (with `entries`, room
+ * for `limit` u64). A handle, or -ARGUMENT, or -POOL_FULL.
+ */
+export function limiterCreate(
+  kind: u32,
+  limit: u32,
+  periodUs: u32,
+  burst: u32,
+  entries: usize,
+  nowMs: f64,
+): i32 {
+  const handle = poolTake(LIMITERS, true);
+  if (handle < 0) return handle;
+  const at = poolAt(LIMITERS, handle);
+  const status = limiterInit(at, kind, limit, periodUs, burst, entries, microseconds(nowMs));
+  if (status == 0) return handle;
+  poolGive(LIMITERS, handle);
+  return status;
+}
+
+export function limiterFree(handle: u32): i32 {
+  return poolGive(LIMITERS, handle) ? 0 : -ARGUMENT;
+}
+
+export function limiterTake(handle: u32, tokens: u32, nowMs: f64): i32 {
+  const at = poolAt(LIMITERS, handle);
+  return at == 0 ? -ARGUMENT : takeOf(at, tokens, microseconds(nowMs));
+}
+
+/** limiterTake by exact microseconds: milliseconds as a double tell them apart for 285 years only. */
+export function limiterTakeAtUs(handle: u32, tokens: u32, nowUs: u64): i32 {
+  const at = poolAt(LIMITERS, handle);
+  return at == 0 ? -ARGUMENT : takeOf(at, tokens, nowUs);
+}
+
+/** GCRA: milliseconds to wait for the place that was taken, or the negative of a code. */
+export function limiterReserve(handle: u32, tokens: u32, nowMs: f64): f64 {
+  const at = poolAt(LIMITERS, handle);
+  if (at == 0) return -ARGUMENT;
+  const waitUs = reserve(at, tokens, microseconds(nowMs));
+  return waitUs < 0 ? <f64>waitUs : <f64>waitUs / US_PER_MS;
+}
+
+export function limiterRemaining(handle: u32, nowMs: f64): u32 {
+  const at = poolAt(LIMITERS, handle);
+  return at == 0 ? 0 : remainingOf(at, microseconds(nowMs));
+}
+
+export function limiterResetMs(handle: u32, nowMs: f64): f64 {
+  const at = poolAt(LIMITERS, handle);
+  return at == 0 ? 0 : <f64>limiterResetUs(at, microseconds(nowMs)) / US_PER_MS;
+}
+
+/** Infinity for more tokens than it can ever give at once. */
+export function limiterWaitMs(handle: u32, tokens: u32, nowMs: f64): f64 {
+  const at = poolAt(LIMITERS, handle);
+  if (at == 0) return 0;
+  const waitUs = limiterWaitUs(at, tokens, microseconds(nowMs));
+  return waitUs == u64.MAX_VALUE ? Infinity : <f64>waitUs / US_PER_MS;
 }
 
 export function ewmaCreate(alpha: f32, z: f32, deviationMin: f32, warmup: u32): i32 {

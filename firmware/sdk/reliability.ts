@@ -8,6 +8,7 @@ import {
   breakerState,
   breakerTripConsecutive,
 } from "../../assembly/resilience/breaker";
+import { GCRA_BYTES, gcraInit, gcraReserve, gcraTake, gcraWaitUs } from "../../assembly/resilience/gcra";
 import { BUCKET_BYTES, bucketInit, bucketTake, bucketWaitUs } from "../../assembly/resilience/token-bucket";
 import { EWMA_BYTES, ewmaInit, ewmaMean, ewmaUpdate, ewmaZ } from "../../assembly/stats/ewma";
 import * as tardi from "./tardi";
@@ -52,6 +53,27 @@ export class TokenBucket {
   /** Microseconds until that many tokens are there. */
   waitUs(tokens: u32 = 1): u64 {
     return bucketWaitUs(this.at, tokens, tardi.now_us());
+  }
+}
+
+/** A rate limit that decides as the token bucket does, and can also put in a queue: `reserveUs` says how long to wait for one's place. */
+export class Gcra {
+  private readonly at: usize = heap.alloc(GCRA_BYTES);
+  readonly status: i32;
+
+  constructor(limit: u32, periodMs: u32, burst: u32) {
+    this.status = gcraInit(this.at, limit, periodMs * 1000, burst);
+  }
+  take(tokens: u32 = 1): bool {
+    return gcraTake(this.at, tokens, tardi.now_us()) == 0;
+  }
+  /** Takes a place: microseconds until its turn, or the negative of a code when the queue is full. */
+  reserveUs(tokens: u32 = 1): i64 {
+    return gcraReserve(this.at, tokens, tardi.now_us());
+  }
+  /** Microseconds until that many tokens could be taken. */
+  waitUs(tokens: u32 = 1): u64 {
+    return gcraWaitUs(this.at, tokens, tardi.now_us());
   }
 }
 

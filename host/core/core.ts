@@ -52,6 +52,21 @@ export interface CoreExports {
   bucketTake(handle: number, tokens: number, nowMs: number): number;
   bucketWaitMs(handle: number, tokens: number, nowMs: number): number;
   bucketTakeBatch(handles: number, tokens: number, count: number, results: number, nowMs: number): number;
+  limiterCreate(
+    kind: number,
+    limit: number,
+    periodUs: number,
+    burst: number,
+    entries: number,
+    nowMs: number,
+  ): number;
+  limiterFree(handle: number): number;
+  limiterTake(handle: number, tokens: number, nowMs: number): number;
+  limiterTakeAtUs(handle: number, tokens: number, nowUs: bigint): number;
+  limiterReserve(handle: number, tokens: number, nowMs: number): number;
+  limiterRemaining(handle: number, nowMs: number): number;
+  limiterResetMs(handle: number, nowMs: number): number;
+  limiterWaitMs(handle: number, tokens: number, nowMs: number): number;
   xxh64(from: number, length: number, seed: bigint): bigint;
   jumpHash(key: bigint, buckets: number): number;
   jumpOwnerOf(key: number, length: number, buckets: number): number;

@@ -104,6 +104,41 @@ describe("circuitBreaker", () => {
 });
 
 describe("rateLimiter", () => {
+  test.each([
+    "token-bucket",
+    "gcra",
+    "leaky-bucket",
+    "fixed-window",
+    "sliding-counter",
+    "sliding-log",
+  ] as const)("%s: limit, remaining, reset and retry-after", (algorithm) => {
+    const clock = new ManualClock();
+    using limiter = createRateLimiter(core, clock, { algorithm, limit: 4, periodMs: 1000 });
+    expect(limiter.state()).toEqual({ limit: 4, remaining: 4, resetMs: 0, retryAfterMs: 0 });
+    expect(limiter.tryTake(4)).toBe(true);
+    const state = limiter.state();
+    expect(state).toMatchObject({ limit: 4, remaining: 0 });
+    expect(state.resetMs).toBeGreaterThanOrEqual(1000);
+    expect(state.retryAfterMs).toBe(
+      { "sliding-counter": 1250, "fixed-window": 1000, "sliding-log": 1000 }[algorithm as string] ?? 250,
+    );
+    expect(limiter.tryTake()).toBe(false);
+    clock.nowMs = state.retryAfterMs;
+    expect(limiter.tryTake()).toBe(true);
+    expect(limiter.waitMs(5)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("a leaky bucket says how long to wait in its queue; others have none", () => {
+    const clock = new ManualClock();
+    using queue = createRateLimiter(core, clock, { algorithm: "leaky-bucket", limit: 10, burst: 3 });
+    expect([queue.reserve(), queue.reserve(), queue.reserve(), queue.reserve()]).toEqual([0, 100, 200, -1]);
+    using bucket = createRateLimiter(core, clock, { limit: 10 });
+    expect(codeOf(() => bucket.reserve())).toBe("ARGUMENT");
+    const of = (options: object) => codeOf(() => createRateLimiter(core, clock, { limit: 10, ...options }));
+    expect(of({ algorithm: "no-such" })).toBe("ARGUMENT");
+    expect(of({ algorithm: "sliding-log", limit: 70_000 })).toBe("ARGUMENT");
+  });
+
   test("lets the limit through each period, and says when to come back", () => {
     const clock = new ManualClock();
     const limiter = createRateLimiter(core, clock, { limit: 2, periodMs: 1000 });
