@@ -421,6 +421,7 @@ export const ERRORS = {
     "ignore",
     "A plugin answered what is no reading, report or publish; that message was left out.",
   ),
+  PLUGIN_REFUSED: host(555, "warning", "ignore", "A plugin could not read a message; its reason is told."),
   FLASH_DRIVE: host(
     544,
     "error",

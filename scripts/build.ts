@@ -12,7 +12,9 @@ import { ROOT } from "./run-steps.ts";
 
 const DIST = join(ROOT, "dist");
 /** TypeBox is the one that is bundled: of its 3 MB of modules we use a tenth, and loading them all costs a gateway 12 MB. */
-const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(
+  readFileSync(join(ROOT, "package.json"), "utf8"),
+);
 
 rmSync(DIST, { recursive: true, force: true });
 await buildWasm();
@@ -26,6 +28,9 @@ const { metafile } = await build({
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",
+    // Threads start from files of their own.
+    "plugin-thread": "host/io/plugin-thread.ts",
+    "plugin-transpile-thread": "host/io/plugin-transpile-thread.ts",
   },
   outdir: DIST,
   bundle: true,
@@ -35,7 +40,7 @@ const { metafile } = await build({
   format: "esm",
   platform: "node",
   target: "node22",
-  external: Object.keys({ ...dependencies, ...optionalDependencies }),
+  external: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
   metafile: true,
 });
 // The core is looked for beside the code that loads it, which may be a chunk.

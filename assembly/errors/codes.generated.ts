@@ -182,6 +182,8 @@ export const PLUGIN_TIMEOUT: i32 = 552;
 export const PLUGIN_MEMORY: i32 = 553;
 /** A plugin answered what is no reading, report or publish; that message was left out. */
 export const PLUGIN_OUTPUT: i32 = 554;
+/** A plugin could not read a message; its reason is told. */
+export const PLUGIN_REFUSED: i32 = 555;
 /** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
 export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */

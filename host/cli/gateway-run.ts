@@ -119,7 +119,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const gateway = await openGateway({
       ...(await gatewayOptions(config, { clock, logger, core })),
       audit: parts.audit,
-      sources: await sourcesOf(config),
+      sources: await sourcesOf(config, { core, clock, meter, closers }),
       broker,
       state,
       meter,
@@ -201,14 +201,26 @@ async function gatewayOptions(
 }
 
 /** What brings in devices that do not speak our protocol. */
-async function sourcesOf({ plain }: Config): Promise<ProxySource[]> {
-  const { families, rules, controls } = plain;
-  if (families.length + rules.length === 0) return [];
+async function sourcesOf(
+  { plain }: Config,
+  parts: {
+    readonly core: Core;
+    readonly clock: Clock;
+    readonly meter: Meter;
+    readonly closers: (() => unknown)[];
+  },
+): Promise<ProxySource[]> {
+  const { families, rules, controls, plugins } = plain;
+  if (families.length + rules.length + plugins.length === 0) return [];
   const { FAMILY_RULES } = await import("../gateway/plain/families.ts");
   const { PlainSource } = await import("../gateway/plain/plain-source.ts");
   const { ruleDecoder } = await import("../gateway/plain/rule.ts");
   const own = rules.length === 0 ? [] : [ruleDecoder({ rules, controls } as RuleSet)];
-  return [new PlainSource([...own, ...families.map((family) => ruleDecoder(FAMILY_RULES[family]))])];
+  const known = families.map((family) => ruleDecoder(FAMILY_RULES[family]));
+  const opened =
+    plugins.length === 0 ? undefined : await (await import("./plugin-setup.ts")).openPlugins(plugins, parts);
+  if (opened !== undefined) parts.closers.unshift(opened.close);
+  return [new PlainSource([...own, ...known, ...(opened?.decoders ?? [])])];
 }
 
 /** A missing package ends the start: a link that can never open would only fill the log. */

@@ -15,7 +15,7 @@ const DEFAULTS: Config = {
     history: { rawDays: 7, minuteDays: 90, hourDays: 1825 },
   },
   serial: [],
-  plain: { families: [], rules: [], controls: [] },
+  plain: { families: [], rules: [], controls: [], plugins: [] },
   limits: { devices: 5000, mqttClients: 5000, mqttPacketBytes: 65_536, pendingMb: 16 },
   alerts: { thresholds: [] },
   log: { level: "info" },
