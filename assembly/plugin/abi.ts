@@ -3,7 +3,7 @@
  * both sides have. boards/toolchain/plugin.ts writes the exports that call this.
  *
  * Arguments are allocated by the host through `realloc` and freed here once lifted. An answer is one static area; what it points at is
- * held by `kept` and the tables until the host has read it and calls the post-return. Offsets in bytes:
+ * held by the roots and tables below until the host has read it and calls the post-return. Offsets in bytes:
  *
  *   result<option<decoded>, string>      +0 u8 error      +4 u8 some      +8 decoded        (error: +4 text)
  *   decoded      +0 device   +8 u8 some, +12 version   +20 readings   +28 states   +36 u8 some, +37 presence
@@ -18,8 +18,9 @@ import { BOOLEAN, Decoded, NUMBER, PRESENCE_ONLINE, PRESENCE_UNTOLD, Publish, St
 const AREA: usize = memory.data(48, 8);
 const ROW: usize = 24;
 
-/** A root for the collector: what the host is reading, until the post-return. */
-const kept: Object[] = [];
+/** Roots for the collector: what the host is reading, until the post-return. */
+const keptDecoded: Decoded[] = [];
+const keptPublish: Publish[] = [];
 let readingTable: usize = 0;
 let stateTable: usize = 0;
 
@@ -58,7 +59,7 @@ export function liftValue(kind: u32, word: u64, length: u32): Value {
 export function lowerDecoded(decoded: Decoded | null): usize {
   memory.fill(AREA, 0, 48);
   if (decoded === null) return AREA;
-  kept.push(decoded);
+  keptDecoded.push(decoded);
   if (decoded.refusal.length > 0) {
     store<u8>(AREA, 1);
     lowerText(AREA + 4, decoded.refusal);
@@ -91,7 +92,7 @@ export function lowerDecoded(decoded: Decoded | null): usize {
 export function lowerPublish(publish: Publish | null): usize {
   memory.fill(AREA, 0, 48);
   if (publish === null) return AREA;
-  kept.push(publish);
+  keptPublish.push(publish);
   if (publish.refusal.length > 0) {
     store<u8>(AREA, 1);
     lowerText(AREA + 4, publish.refusal);
@@ -106,7 +107,8 @@ export function lowerPublish(publish: Publish | null): usize {
 
 /** The host has read the answer. */
 export function release(): void {
-  kept.length = 0;
+  keptDecoded.length = 0;
+  keptPublish.length = 0;
   if (readingTable != 0) heap.free(readingTable);
   if (stateTable != 0) heap.free(stateTable);
   readingTable = 0;
