@@ -439,6 +439,7 @@ export const ERRORS = {
     "ignore",
     "A Firmata board sent what cannot be read; that was left out.",
   ),
+  PLUGIN_REFUSED: host(555, "warning", "ignore", "A plugin could not read a message; its reason is told."),
   FLASH_DRIVE: host(
     544,
     "error",

@@ -12,6 +12,7 @@ export const CHECKS: readonly Step[] = [
   { name: "types of the page", args: [TSC, "-p", "host/api/ui/tsconfig.json"] },
   { name: "types of assembly/", args: [TSC, "-p", "assembly/tsconfig.json"] },
   { name: "types of firmware/", args: [TSC, "-p", "firmware/tsconfig.json"] },
+  { name: "types of example plugins", args: [TSC, "-p", "docs/examples/plugins/tsconfig.json"] },
   { name: "generated files", args: ["scripts/generate.ts", "--check"] },
 ];
 

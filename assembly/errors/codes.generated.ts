@@ -188,6 +188,8 @@ export const FIRMATA_HANDSHAKE: i32 = 545;
 export const FIRMATA_COMPONENT: i32 = 546;
 /** A Firmata board sent what cannot be read; that was left out. */
 export const FIRMATA_DATA: i32 = 547;
+/** A plugin could not read a message; its reason is told. */
+export const PLUGIN_REFUSED: i32 = 555;
 /** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
 export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */

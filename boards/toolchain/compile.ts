@@ -47,6 +47,8 @@ const HEAP_END = "$~lib/rt/stub/offset";
 const PACKAGE = "tardigrade";
 /** Where the compiler looks for a package; mapped to this package's own folder, so apps in it import as users do. */
 const PACKAGE_PATH = new RegExp(`node_modules/${PACKAGE}/(.+)$`);
+/** An import `tardigrade/plugin` is found in a folder of another name. */
+const ALIAS = { from: /^plugin(?=[/.])/, to: "assembly/plugin" };
 
 interface AscModule {
   main(
@@ -104,7 +106,7 @@ export async function compile(options: {
   const readFile = (name: string, baseFolder: string): string | null => {
     const path = resolve(baseFolder, name);
     const inPackage = PACKAGE_PATH.exec(path)?.[1];
-    const file = inPackage ? join(packageRoot(), inPackage) : path;
+    const file = inPackage ? join(packageRoot(), inPackage.replace(ALIAS.from, ALIAS.to)) : path;
     const found = options.virtual?.get(path) ?? (existsSync(file) ? readFileSync(file, "utf8") : null);
     if (found !== null) sources.set(path, found);
     return found;

@@ -218,6 +218,27 @@ const PlainControl = Type.Object(
   closed,
 );
 
+/** Valid MQTT, and nothing that is below tardi/ or everything. */
+const PLUGIN_FILTER = "^(?!tardi(?:/|$))(?!\\$)(?:\\+|[^#+/\\s]+)(?:/(?:\\+|[^#+/\\s]*))*(?:/#)?$";
+const filters = (description: string) =>
+  Type.Array(Type.String({ pattern: PLUGIN_FILTER, maxLength: 128 }), {
+    maxItems: 16,
+    default: [],
+    description,
+  });
+
+const PlainPlugin = Type.Object(
+  {
+    file: text("Component that `tardi plugin build` or another tool wrote"),
+    family: text("First part of the ids, and the plugin's name", { pattern: "^[a-z0-9]{1,16}$" }),
+    filters: filters("MQTT filters of the messages it decodes, such as lora/+/up"),
+    publish: filters("Where it may publish, such as lora/+/down; nowhere when empty"),
+    timeMs: whole("Longest time of one call", { minimum: 1, maximum: 10_000, default: 50 }),
+    memoryMb: whole("Memory it may have", { minimum: 1, maximum: 256, default: 16 }),
+  },
+  closed,
+);
+
 const Plain = section(
   {
     families: Type.Array(oneOf(FAMILIES, { description: "Recognised by their topics" }), {
@@ -230,6 +251,11 @@ const Plain = section(
       maxItems: 100,
       default: [],
       description: "How to change their states",
+    }),
+    plugins: Type.Array(PlainPlugin, {
+      maxItems: 16,
+      default: [],
+      description: "Decoders of others, as WebAssembly components",
     }),
   },
   "Devices that speak JSON or text over MQTT",

@@ -122,7 +122,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const gateway = await openGateway({
       ...(await gatewayOptions(config, { clock, logger, core })),
       audit: parts.audit,
-      sources: await sourcesOf(config),
+      sources: await sourcesOf(config, { core, clock, meter, closers }),
       broker,
       state,
       meter,
@@ -204,17 +204,28 @@ async function gatewayOptions(
 }
 
 /** What brings in devices that do not speak our protocol. */
-async function sourcesOf({ plain, firmata }: Config): Promise<ProxySource[]> {
+async function sourcesOf(
+  { plain, firmata }: Config,
+  parts: {
+    readonly core: Core;
+    readonly clock: Clock;
+    readonly meter: Meter;
+    readonly closers: (() => unknown)[];
+  },
+): Promise<ProxySource[]> {
   const sources: ProxySource[] = [];
   if (firmata.length > 0) sources.push(await firmataSource(firmata));
-  const { families, rules, controls } = plain;
-  if (families.length + rules.length === 0) return sources;
+  const { families, rules, controls, plugins } = plain;
+  if (families.length + rules.length + plugins.length === 0) return sources;
   const { FAMILY_RULES } = await import("../gateway/plain/families.ts");
   const { PlainSource } = await import("../gateway/plain/plain-source.ts");
   const { ruleDecoder } = await import("../gateway/plain/rule.ts");
   const own = rules.length === 0 ? [] : [ruleDecoder({ rules, controls } as RuleSet)];
-  const builtIn = families.map((family) => ruleDecoder(FAMILY_RULES[family]));
-  return [...sources, new PlainSource([...own, ...builtIn])];
+  const known = families.map((family) => ruleDecoder(FAMILY_RULES[family]));
+  const opened =
+    plugins.length === 0 ? undefined : await (await import("./plugin-setup.ts")).openPlugins(plugins, parts);
+  if (opened !== undefined) parts.closers.unshift(opened.close);
+  return [...sources, new PlainSource([...own, ...known, ...(opened?.decoders ?? [])])];
 }
 
 /** Missing packages end the start, as for serial ports. */

@@ -283,6 +283,31 @@ function addAccess(program: Command): void {
   }
 }
 
+function addPlugin(program: Command): void {
+  const plugin = program.command("plugin").description("decoders of plain MQTT devices, as WebAssembly");
+  plugin
+    .command("build <source>")
+    .description("AssemblyScript (.ts) or JavaScript (.js) to a component")
+    .option("--out <file>", "where to write it; beside the source without")
+    .option("--json", "JSON on standard output")
+    .action(async (source, options) =>
+      (await import("./plugin-commands.ts")).pluginBuildCommand(source, options),
+    );
+  plugin
+    .command("run <file>")
+    .description("show what a component makes of a message, within a gateway's bounds")
+    .requiredOption("--topic <topic>", "topic of the message")
+    .option("--payload <text>", "its payload as text")
+    .option("--hex <digits>", "its payload as hexadecimal digits")
+    .option("--set <state=value>", "show what is published to set a state of the device")
+    .option("--device <name>", "that device; the one in the message without")
+    .option("--family <name>", "first part of the id", "plugin")
+    .option("--time <ms>", "longest time of a call", integer(1, 10_000), 50)
+    .option("--memory <mb>", "memory it may have", integer(1, 256), 16)
+    .option("--json", "JSON on standard output")
+    .action(async (file, options) => (await import("./plugin-commands.ts")).pluginRunCommand(file, options));
+}
+
 function buildProgram(): Command {
   const program = new Command("tardi")
     .description("Tardigrade: firmware in TypeScript, a gateway that loses nothing, boards simulated.")
@@ -295,6 +320,7 @@ function buildProgram(): Command {
   addGateway(program);
   addFleet(program);
   addAccess(program);
+  addPlugin(program);
   return program;
 }
 

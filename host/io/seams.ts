@@ -4,6 +4,7 @@
  * constructor, so one seed replays a run.
  */
 
+import type { Value } from "../../protocols/messages.generated.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
 
 /** Ends a subscription, a timer or a listener. Calling it twice does nothing. */
@@ -132,6 +133,21 @@ export interface Logger {
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A call of a plugin's function; protocols/wit/plugin.wit says what they are. */
+export type PluginCall =
+  | { readonly kind: "decode"; readonly topic: string; readonly payload: Uint8Array }
+  | { readonly kind: "encode"; readonly device: string; readonly state: string; readonly value: Value };
+
+/** A payload decoder of somebody else, shut in. One call at a time: whoever calls waits for the answer. */
+export interface PluginRunner {
+  /**
+   * Resolves with what the plugin answered, which nobody has checked. Rejects with PLUGIN_TRAP, PLUGIN_TIMEOUT, PLUGIN_MEMORY,
+   * PLUGIN_OUTPUT (no value of the world's types, or far too much), PLUGIN_REFUSED (the plugin's own error).
+   */
+  call(call: PluginCall): Promise<unknown>;
+  close(): Promise<void>;
 }
 
 /** A publish as the gateway sees it. `clientId` is known on the embedded broker only. */

@@ -114,6 +114,14 @@ export const METRICS: readonly MetricRow[] = [
     "tardigrade_plain_metrics_left_out_total",
     "Readings of plain MQTT devices beyond the metrics a device may name.",
   ),
+  counter(
+    "tardigrade_plugin_failures_total",
+    "Messages and states that a plugin did not get through, by code.",
+    ["plugin", "code"],
+  ),
+  duration("tardigrade_plugin_call_seconds", "Time of a plugin's answer, waiting for its turn left out.", [
+    "plugin",
+  ]),
 
   // HTTP.
   counter("tardigrade_http_requests_total", "HTTP requests by route and status.", [

@@ -17,6 +17,8 @@ const FAULTS = "test/host/store/log-faults.test.ts";
 const RECOVERY = "test/host/store/recovery.test.ts";
 const NO_LOSS = "test/host/gateway/no-loss.test.ts";
 const SERIAL = "test/host/gateway/serial-link.test.ts";
+const PLUGIN = "test/host/gateway/plugin.test.ts";
+const PLUGIN_WORKER = "test/host/io/plugin-worker.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -328,5 +330,68 @@ export const MUTANTS: readonly Mutant[] = [
     find: "    if (this.#links.send(device, message)) return;\n",
     replace: "    this.#links.send(device, message);\n",
     test: SERIAL,
+  },
+  {
+    name: "a plugin's memory has no maximum",
+    file: "host/io/plugin-worker.ts",
+    find: "await WebAssembly.compile(limited.bytes)",
+    replace: "await WebAssembly.compile(Uint8Array.from(bytes))",
+    test: PLUGIN_WORKER,
+  },
+  {
+    name: "a larger maximum of a plugin's memory stays",
+    file: "host/io/wasm-limits.ts",
+    find: "Math.min(maximum ?? memoryPagesMax, memoryPagesMax)",
+    replace: "maximum ?? memoryPagesMax",
+    test: "test/host/io/wasm-limits.test.ts",
+  },
+  {
+    name: "a plugin past its time is not ended",
+    file: "host/io/plugin-worker.ts",
+    find: "was ended.`));\n      this.#end(thread);\n",
+    replace: "was ended.`));\n",
+    test: PLUGIN_WORKER,
+  },
+  {
+    name: "a plugin that trapped is not made anew",
+    file: "host/io/plugin-thread.ts",
+    find: 'if (failure.type === "failure" && failure.isOver) plugin = made(library);',
+    replace: 'if (failure.type === "failure" && failure.isOver) say({ type: "ready" });',
+    test: PLUGIN_WORKER,
+  },
+  {
+    name: "a component with imports is taken for a plugin",
+    file: "host/io/plugin-transpile-thread.ts",
+    find: "  if (imports.length > 0) {\n    const names",
+    replace: "  if (imports.length > 9) {\n    const names",
+    test: PLUGIN_WORKER,
+  },
+  {
+    name: "a plugin's numbers are not looked at",
+    file: "host/gateway/plain/plugin-output.ts",
+    find: 'typeof value !== "number" || !Number.isFinite(value)',
+    replace: 'typeof value !== "number"',
+    test: PLUGIN,
+  },
+  {
+    name: "a plugin publishes where only the gateway may",
+    file: "host/gateway/plain/plugin-output.ts",
+    find: "/^(?:tardi$|tardi\\/|\\$)/.test(topic)",
+    replace: 'topic === ""',
+    test: PLUGIN,
+  },
+  {
+    name: "a plugin that fails again and again is started for each message",
+    file: "host/gateway/plain/plugin-decoder.ts",
+    find: "isFailure: (error) => FAILURES.has(codeOf(error)),",
+    replace: "isFailure: () => false,",
+    test: PLUGIN,
+  },
+  {
+    name: "a plugin's queue has no bound",
+    file: "host/gateway/plain/plugin-decoder.ts",
+    find: "    if (this.#waiting >= QUEUE_MAX) {",
+    replace: "    if (this.#waiting < 0) {",
+    test: PLUGIN,
   },
 ];

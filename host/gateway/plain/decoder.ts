@@ -29,6 +29,8 @@ export interface Publish {
 }
 
 export interface Decoder {
+  /** What errors are reported of; "plain" when absent. */
+  readonly component?: string;
   /** MQTT filters to subscribe. */
   readonly filters: readonly string[];
   /** Undefined when the message is none of its. Never throws for what it is given; a promise may reject with a code. */

@@ -17,7 +17,7 @@ export const PAYLOAD_BYTES_MAX = 16_384;
 const REFUSED_MAX = 256;
 /** Commands that wait for their state, of one device. */
 const WAITING_MAX = 8;
-/** Messages being decoded by decoders that take time; beyond it they are left out and counted. */
+/** Messages being decoded by a decoder that takes time; beyond it its messages are left out and counted. */
 const DECODING_MAX = 256;
 
 interface Waiting {
@@ -42,7 +42,7 @@ export class PlainSource implements ProxySource {
   readonly #refused = new Set<string>();
   readonly #disposers: Dispose[] = [];
   #host!: ProxyHost;
-  #decoding = 0;
+  readonly #decoding = new Map<Decoder, number>();
 
   constructor(decoders: readonly Decoder[]) {
     this.#decoders = decoders;
@@ -69,22 +69,20 @@ export class PlainSource implements ProxySource {
       const message = `A payload on "${topic.slice(0, 80)}" has ${payload.length} bytes; ${PAYLOAD_BYTES_MAX} are read.`;
       return this.#report("PAYLOAD_OVERSIZE", message);
     }
+    if ((this.#decoding.get(decoder) ?? 0) >= DECODING_MAX) {
+      this.#host.meter.count("tardigrade_plain_left_out_total");
+      return;
+    }
     try {
       const decoded = decoder.decode(topic, payload);
       if (!(decoded instanceof Promise)) return this.#take(decoder, decoded, retain);
-      if (this.#decoding >= DECODING_MAX) {
-        this.#host.meter.count("tardigrade_plain_left_out_total");
-        return;
-      }
-      this.#decoding += 1;
       decoded
         .then((it) => this.#take(decoder, it, retain))
-        .catch((error: unknown) => this.#caught(error))
-        .finally(() => {
-          this.#decoding -= 1;
-        });
+        .catch((error: unknown) => this.#caught(decoder, error))
+        .finally(() => this.#decoding.set(decoder, (this.#decoding.get(decoder) ?? 1) - 1));
+      this.#decoding.set(decoder, (this.#decoding.get(decoder) ?? 0) + 1);
     } catch (error) {
-      this.#caught(error);
+      this.#caught(decoder, error);
     }
   }
 
@@ -156,7 +154,7 @@ export class PlainSource implements ProxySource {
     if (device === undefined) return;
     for (const [state, value] of Object.entries(entries)) {
       if (device.states[state] === value) continue;
-      this.#publish(device, state, value).catch((error: unknown) => this.#caught(error));
+      this.#publish(device, state, value).catch((error: unknown) => this.#caught(device.decoder, error));
     }
   }
 
@@ -175,21 +173,22 @@ export class PlainSource implements ProxySource {
     }
     await Promise.all(
       wanted.map(async ([state, value]) => {
-        const done = new Promise<void>((resolve) => {
-          device.waiting.push({ state, value, resolve });
-        });
-        if (!(await this.#publish(device, state, value))) {
-          device.waiting.splice(
-            0,
-            device.waiting.length,
-            ...device.waiting.filter((it) => it.state !== state),
-          );
-          throw new TardigradeError(
-            "ARGUMENT",
-            `${id} has no control "${state}" that takes ${String(value)}.`,
-          );
+        const done = Promise.withResolvers<void>();
+        const waiting = { state, value, resolve: done.resolve };
+        device.waiting.push(waiting);
+        try {
+          if (!(await this.#publish(device, state, value))) {
+            throw new TardigradeError(
+              "ARGUMENT",
+              `${id} has no control "${state}" that takes ${String(value)}.`,
+            );
+          }
+        } catch (error) {
+          const at = device.waiting.indexOf(waiting);
+          if (at >= 0) device.waiting.splice(at, 1);
+          throw error;
         }
-        await done;
+        await done.promise;
       }),
     );
     return wanted.length === 1 ? wanted[0]?.[1] : undefined;
@@ -208,14 +207,15 @@ export class PlainSource implements ProxySource {
     this.#report(code, message);
   }
 
-  #caught(error: unknown): void {
+  #caught(decoder: Decoder, error: unknown): void {
     this.#report(
       isTardigradeError(error) ? error.code : "INTERNAL",
       error instanceof Error ? error.message : String(error),
+      decoder.component,
     );
   }
 
-  #report(code: ErrorCode, message: string): void {
-    this.#host.monitor.report(code, { component: "plain", message });
+  #report(code: ErrorCode, message: string, component = "plain"): void {
+    this.#host.monitor.report(code, { component, message });
   }
 }

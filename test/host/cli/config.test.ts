@@ -16,7 +16,7 @@ const DEFAULTS: Config = {
   },
   serial: [],
   firmata: [],
-  plain: { families: [], rules: [], controls: [] },
+  plain: { families: [], rules: [], controls: [], plugins: [] },
   limits: { devices: 5000, mqttClients: 5000, mqttPacketBytes: 65_536, pendingMb: 16 },
   alerts: { thresholds: [] },
   log: { level: "info" },

@@ -1,0 +1,126 @@
+/**
+ * A plugin as a decoder: messages wait in a bounded queue, pass a circuit breaker, and what comes back is checked.
+ *
+ *   decode(), encode() --> queue (QUEUE_MAX) --> breaker --> runner (a thread) --> check --> readings, states, publish
+ *                            | full                | open         | trap, time, memory   | garbage
+ *                            '---------------------'--------------'----------------------'--> one message is left out, counted
+ *
+ * A failure costs its message and nothing else. FAILURES_MAX of them in a row open the breaker for OPEN_MS, during which messages are left
+ * out unseen: a plugin that fails on everything would have a thread started for each message otherwise. A plugin that says that it cannot
+ * read a message (PLUGIN_REFUSED) works; the device is to blame.
+ */
+import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
+import type { ErrorCode } from "../../../protocols/table.ts";
+import { type CircuitBreaker, createCircuitBreaker } from "../../core/circuit-breaker.ts";
+import type { Core } from "../../core/core.ts";
+import type { Clock, Meter, PluginCall, PluginRunner } from "../../io/seams.ts";
+import type { Decoder } from "./decoder.ts";
+import { decodedOf, publishOf } from "./plugin-output.ts";
+
+/** Calls that wait for their turn; more are refused with QUEUE_FULL. */
+export const QUEUE_MAX = 64;
+export const FAILURES_MAX = 5;
+export const OPEN_MS = 10_000;
+
+/** What says that the plugin is broken. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set([
+  "PLUGIN_TRAP",
+  "PLUGIN_TIMEOUT",
+  "PLUGIN_MEMORY",
+  "PLUGIN_OUTPUT",
+  "INTERNAL",
+]);
+
+export interface PluginDecoderOptions {
+  readonly runner: PluginRunner;
+  /** First part of its devices' ids, and the plugin's name in metrics and reports. */
+  readonly family: string;
+  /** Messages it gets. */
+  readonly filters: readonly string[];
+  /** Where it may publish. */
+  readonly publish: readonly string[];
+  readonly core: Core;
+  readonly clock: Clock;
+  readonly meter: Meter;
+}
+
+export function pluginDecoder(options: PluginDecoderOptions): Decoder {
+  const { family, filters, publish } = options;
+  const calls = new PluginCalls(options);
+  return {
+    component: `plugin ${family}`,
+    filters,
+    decode: (topic, payload) =>
+      calls.run({ kind: "decode", topic, payload }, (answer) => decodedOf(answer, family)),
+    encode: (device, state, value) =>
+      calls.run({ kind: "encode", device, state, value }, (answer) => publishOf(answer, publish)),
+  };
+}
+
+class PluginCalls {
+  readonly #options: PluginDecoderOptions;
+  readonly #breaker: CircuitBreaker;
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PluginDecoderOptions) {
+    this.#options = options;
+    this.#breaker = createCircuitBreaker(options.core, options.clock, {
+      consecutiveFailures: FAILURES_MAX,
+      openMs: OPEN_MS,
+      isFailure: (error) => FAILURES.has(codeOf(error)),
+    });
+  }
+
+  /** In the order of the calls. */
+  run<T>(call: PluginCall, check: (answer: unknown) => T): Promise<T> {
+    if (this.#waiting >= QUEUE_MAX) {
+      return Promise.reject(this.#counted("QUEUE_FULL", `${QUEUE_MAX} messages wait for it already`));
+    }
+    this.#waiting += 1;
+    const turn = this.#last.then(() => this.#once(call, check));
+    this.#last = turn
+      .catch(() => undefined)
+      .then(() => {
+        this.#waiting -= 1;
+      });
+    return turn;
+  }
+
+  async #once<T>(call: PluginCall, check: (answer: unknown) => T): Promise<T> {
+    const { runner, clock, meter, family } = this.#options;
+    try {
+      return await this.#breaker.run(async () => {
+        const startMs = clock.monotonicMs();
+        const answer = await runner.call(call);
+        meter.duration("tardigrade_plugin_call_seconds", clock.monotonicMs() - startMs, { plugin: family });
+        return check(answer);
+      });
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "BREAKER_OPEN") {
+        const waitMs = Math.ceil(this.#breaker.waitMs());
+        throw this.#counted(
+          code,
+          `it failed ${FAILURES_MAX} times in a row; it is tried again in ${waitMs} ms`,
+        );
+      }
+      throw this.#counted(code, error instanceof Error ? error.message : String(error), error);
+    }
+  }
+
+  #counted(code: ErrorCode, reason: string, cause?: unknown): TardigradeError {
+    const { family, meter } = this.#options;
+    meter.count("tardigrade_plugin_failures_total", { plugin: family, code });
+    // The runner's own messages name the plugin already.
+    const message = reason.startsWith("Plugin ") ? reason : `Plugin ${family}: ${reason}.`;
+    return new TardigradeError(code, message, {
+      ...(cause === undefined ? {} : { cause }),
+      context: { component: `plugin ${family}` },
+    });
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  return isTardigradeError(error) ? error.code : "INTERNAL";
+}
