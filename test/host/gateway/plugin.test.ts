@@ -95,7 +95,7 @@ async function fleet(): Promise<Fleet> {
       const drive = async (): Promise<void> => {
         while (!is) {
           await world.clock.advance(5);
-          await new Promise((resolve) => setImmediate(resolve));
+          await new Promise((resolve) => setTimeout(resolve, 1));
         }
       };
       const driven = drive();
