@@ -30,9 +30,9 @@ const { metafile } = await build({
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",
-    // Threads start from files of their own.
+    // Threads and processes start from files of their own.
     "plugin-thread": "host/io/plugin-thread.ts",
-    "plugin-transpile-thread": "host/io/plugin-transpile-thread.ts",
+    "plugin-transpile-process": "host/io/plugin-transpile-process.ts",
   },
   outdir: DIST,
   bundle: true,

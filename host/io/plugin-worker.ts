@@ -1,14 +1,15 @@
 /**
  * Runs a plugin: a component of the world in protocols/wit/plugin.wit, in a thread of its own.
  *
- *   component --transpile thread--> script + core modules --limits, compile--> thread --ready--> call --> answer
- *                                                                                ^                 | past its time: the
- *                                                                                '--- new thread --' thread is ended
+ *   component --jco, a process--> script + core modules --limits, compile--> thread --ready--> call --> answer
+ *                                                                               ^               | past its time: the
+ *                                                                               '-- new thread -' thread is ended
  *
  * What bounds it: it imports nothing; its memory's and tables' maxima are written into its core modules, so the engine holds them; its
  * thread is ended when an answer takes longer than its time; the JavaScript heap that its answers are lifted into is bounded too.
  * A new thread is started by the next call, not at once: whoever calls decides how often a failing plugin is tried.
  */
+import { fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
@@ -21,7 +22,7 @@ import {
 import { TardigradeError } from "../../protocols/error.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
 import type { ThreadJob, ThreadMessage } from "./plugin-thread.ts";
-import type { Transpiled, TranspileJob } from "./plugin-transpile-thread.ts";
+import type { Transpiled, TranspileJob } from "./plugin-transpile-process.ts";
 import type { Clock, PluginCall, PluginRunner } from "./seams.ts";
 import { limitModule, PAGE_BYTES } from "./wasm-limits.ts";
 
@@ -34,8 +35,8 @@ const TRANSPILE_MS = 60_000;
 /** Until a thread with a fresh instance is ready. */
 const START_MS = 10_000;
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 8, stackSizeMb: 2 } as const;
-/** Turning a component into JavaScript takes what it takes; this keeps a wrong file from taking everything. */
-const TRANSPILE_LIMITS = { maxOldGenerationSizeMb: 512 } as const;
+/** For turning a component into JavaScript, which takes what it takes; this keeps a wrong file from taking everything. */
+const TRANSPILE_HEAP_MB = 512;
 
 export interface PluginOptions {
   /** In messages. */
@@ -108,6 +109,7 @@ class Runner implements PluginRunner {
   readonly #options: RunnerOptions;
   #thread: Thread | undefined;
   #ending: Promise<unknown> = Promise.resolve();
+  #isBusy = false;
   #isClosed = false;
 
   constructor(options: RunnerOptions) {
@@ -135,6 +137,16 @@ class Runner implements PluginRunner {
   }
 
   async call(call: PluginCall): Promise<unknown> {
+    if (this.#isBusy) throw this.#options.fail("QUEUE_FULL", "it takes one call at a time.");
+    this.#isBusy = true;
+    try {
+      return await this.#answer(call);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #answer(call: PluginCall): Promise<unknown> {
     const { fail, timeMs } = this.#options;
     const thread = await this.start();
     // A view of a large buffer would be copied with all of it.
@@ -177,7 +189,7 @@ class Runner implements PluginRunner {
     const { script, modules, memoryMb, fail } = this.#options;
     const { port1, port2 } = new MessageChannel();
     const job: ThreadJob = { port: port2, script, modules, memoryBytesMax: memoryMb * 2 ** 20 };
-    const worker = new Worker(threadFile("plugin-thread"), {
+    const worker = new Worker(codeFile("plugin-thread"), {
       ...CONFINED,
       workerData: job,
       transferList: [port2],
@@ -222,7 +234,7 @@ const CONFINED: WorkerOptions = {
 };
 
 /** Beside this file when run from source; beside the bundle or its folder of chunks in dist/. */
-function threadFile(name: string): URL {
+function codeFile(name: string): URL {
   const places = [`./${name}.ts`, `./${name}.js`, `../${name}.js`];
   const found = places
     .map((place) => new URL(place, import.meta.url))
@@ -231,25 +243,25 @@ function threadFile(name: string): URL {
   throw new TardigradeError("FILE_UNREADABLE", `${name}.js is missing; install the package again.`);
 }
 
-async function transpile({ name, component, world, clock }: PluginOptions): Promise<Transpiled> {
+async function transpile({ component, world, clock }: PluginOptions): Promise<Transpiled> {
   const job: TranspileJob = { component, world };
-  const worker = new Worker(threadFile("plugin-transpile-thread"), {
-    ...CONFINED,
-    workerData: job,
-    resourceLimits: TRANSPILE_LIMITS,
+  const child = fork(fileURLToPath(codeFile("plugin-transpile-process")), [], {
+    env: {},
+    execArgv: [`--max-old-space-size=${TRANSPILE_HEAP_MB}`],
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
   const done = Promise.withResolvers<Transpiled>();
   const unfit = (message: string): void => done.resolve({ ok: false, code: "PLUGIN_INVALID", message });
-  worker.on("message", done.resolve);
-  worker.on("error", ({ message }) => unfit(`jco failed on it: ${message}`));
-  worker.on("exit", () => unfit(`jco ended without a word on ${name}`));
-  worker.stdout.resume();
-  worker.stderr.resume();
+  child.on("message", (said: Transpiled) => done.resolve(said));
+  child.on("error", ({ message }) => unfit(`jco could not be run on it: ${message}`));
+  child.on("exit", () => unfit("jco ended without a word on it"));
+  child.send(job, (error) => error && unfit(`jco could not be given it: ${error.message}`));
   const stop = clock.alarm(TRANSPILE_MS, () => unfit(`jco took longer than ${TRANSPILE_MS} ms`));
   try {
     return await done.promise;
   } finally {
     stop();
-    await worker.terminate();
+    child.kill("SIGKILL");
   }
 }

@@ -361,9 +361,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a component with imports is taken for a plugin",
-    file: "host/io/plugin-transpile-thread.ts",
-    find: "  if (imports.length > 0) {\n    const names",
-    replace: "  if (imports.length > 9) {\n    const names",
+    file: "host/io/plugin-transpile-process.ts",
+    find: "    if (imports.length > 0) {\n",
+    replace: "    if (imports.length > 9) {\n",
     test: PLUGIN_WORKER,
   },
   {

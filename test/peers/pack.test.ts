@@ -55,6 +55,23 @@ describe("in an empty folder", () => {
     writeFileSync(join(home, "app.ts"), good.replace("every(1000, tick)", 'every("often", tick)'));
     expect((await check()).stdout).toMatch(/app\.ts\(4,\d+\): error TS2345/);
   });
+  test("the built command makes a plugin and runs it in its threads", async () => {
+    const cli = join(ROOT, "dist/cli.js");
+    const out = join(folder, "lora.wasm");
+    const source = join(ROOT, "docs/examples/plugins/lora.ts");
+    const built = await run(process.execPath, [cli, "plugin", "build", source, "--out", out]);
+    expect(built.code, built.stderr).toBe(0);
+    const message = ["--topic", "lora/a/up", "--hex", "0367 0110", "--time", "5000", "--json"];
+    const ran = await run(process.execPath, [cli, "plugin", "run", out, ...message]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(JSON.parse(ran.stdout).decoded.readings).toEqual([
+      { metric: "temperature-3", unit: "Cel", value: 27.2 },
+    ]);
+    // Nobody who has no plugins installs what they need.
+    const without = await run("npx", ["tardi", "plugin", "run", out, ...message], { cwd: folder });
+    expect(without).toMatchObject({ code: 1, stderr: expect.stringContaining("DEPENDENCY_MISSING") });
+    expect(without.stderr).toContain("npm install @bytecodealliance/jco-transpile");
+  });
   test("a firmware import, built by the command", async () => {
     mkdirSync(join(folder, "hello"));
     writeFileSync(

@@ -1,8 +1,7 @@
 /**
- * A thread that lives for one component: holds it against the world, and turns it into JavaScript and core modules by jco. Its own thread,
- * because that takes from a tenth of a second to seconds, and because jco's own memory ends with it.
+ * A process that lives for one component: holds it against the world, and turns it into JavaScript and core modules by jco. That takes from
+ * a tenth of a second to seconds, and memory that a thread would leave behind in the gateway's process.
  */
-import { parentPort, workerData } from "node:worker_threads";
 
 export interface TranspileJob {
   readonly component: Uint8Array;
@@ -29,18 +28,6 @@ function declarationsOf(wit: string): readonly string[] {
 
 /** What keeps the component from being a plugin; undefined when nothing does. */
 function problemOf(found: readonly string[], wanted: readonly string[]): string | undefined {
-  const imports = found.filter((it) => it.startsWith("import "));
-  if (imports.length > 0) {
-    const names = imports
-      .map((it) =>
-        it
-          .slice(7)
-          .replace(/[;{].*$/, "")
-          .trim(),
-      )
-      .join(", ");
-    return `it imports ${names}, and a plugin gets nothing; build it without what needs them`;
-  }
   const lacking = wanted.find((it) => !found.includes(it));
   if (lacking === undefined) return undefined;
   return `it lacks \`${lacking}\` of the world tardigrade:plugin@0.1.0; build it against protocols/wit/plugin.wit`;
@@ -69,7 +56,7 @@ async function transpile({ component, world }: TranspileJob): Promise<Transpiled
       emitTypescriptDeclarations: false,
     });
     if (imports.length > 0) {
-      const message = `it imports ${imports.join(", ")}, and a plugin gets nothing`;
+      const message = `it imports ${imports.join(", ")}, and a plugin gets nothing; build it without what needs them`;
       return { ok: false, code: "PLUGIN_INVALID", message };
     }
     const modules = Object.entries(files).filter(([name]) => name.endsWith(".wasm"));
@@ -82,4 +69,6 @@ async function transpile({ component, world }: TranspileJob): Promise<Transpiled
   }
 }
 
-parentPort?.postMessage(await transpile(workerData as TranspileJob));
+process.once("message", async (job: TranspileJob) => {
+  process.send?.(await transpile(job), () => process.disconnect());
+});
