@@ -43,6 +43,28 @@ import {
   ewmaZ as zOf,
 } from "./stats/ewma";
 
+export {
+  dotCounter,
+  dotNode,
+  dotsBytes,
+  dotsCount,
+  dotsInit,
+  dotsSync,
+  dotsWrite,
+} from "./clock/dotted";
+export { lamportInit, lamportLast, lamportReceive, lamportTick } from "./clock/lamport";
+export {
+  vectorBytes,
+  vectorCompare,
+  vectorCount,
+  vectorGet,
+  vectorInit,
+  vectorMerge,
+  vectorNode,
+  vectorPrune,
+  vectorRaise,
+  vectorTick,
+} from "./clock/vector";
 export { cobsDecode, cobsEncode } from "./codec/cobs";
 export { crc32, crc32Update } from "./codec/crc32";
 export { decodedKind, decodeMessage, encodeMessage } from "./codec/message";
