@@ -89,6 +89,30 @@ export {
   ringUsed,
 } from "./lockfree/byte-ring";
 export { backoffUs, retryInit, retryNext } from "./resilience/retry";
+export { CUSUM_BYTES, cusumInit, cusumReset, cusumUpdate } from "./stats/cusum";
+export {
+  histogramBytes,
+  histogramHighest,
+  histogramInit,
+  histogramLowest,
+  histogramMean,
+  histogramMerge,
+  histogramQuantile,
+  histogramRecord,
+  histogramReset,
+  histogramTotal,
+} from "./stats/histogram";
+export { madBytes, madDeviation, madInit, madMedian, madUpdate } from "./stats/mad";
+export { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "./stats/p2";
+export {
+  WELFORD_BYTES,
+  welfordCount,
+  welfordInit,
+  welfordMean,
+  welfordMerge,
+  welfordUpdate,
+  welfordVariance,
+} from "./stats/welford";
 
 const POOL_START: u32 = 32;
 const US_PER_MS: f64 = 1000.0;

@@ -2,7 +2,7 @@
 export { ARGUMENT, COMMAND_FAILED, SENSOR_RANGE } from "../assembly/errors/codes.generated";
 export { Args, onCommand } from "./sdk/command";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
-export { Breaker, Detector, Gcra, TokenBucket } from "./sdk/reliability";
+export { Breaker, Cusum, Detector, Gcra, Hampel, TokenBucket } from "./sdk/reliability";
 export { onShadow, ShadowBool, ShadowNumber, shadowBool, shadowNumber } from "./sdk/shadow";
 export {
   CRITICAL,
