@@ -41,7 +41,7 @@ async function transpile({ component, world }: TranspileJob): Promise<Transpiled
     tools = await import("@bytecodealliance/jco-transpile/wasm-tools");
   } catch {
     const message =
-      "Plugins need the package @bytecodealliance/jco-transpile, which is not installed; run `npm install @bytecodealliance/jco-transpile`.";
+      "plugins need the package @bytecodealliance/jco-transpile, which is not installed; run `npm install @bytecodealliance/jco-transpile`";
     return { ok: false, code: "DEPENDENCY_MISSING", message };
   }
   try {

@@ -245,13 +245,13 @@ function codeFile(name: string): URL {
 
 async function transpile({ component, world, clock }: PluginOptions): Promise<Transpiled> {
   const job: TranspileJob = { component, world };
+  const done = Promise.withResolvers<Transpiled>();
   const child = fork(fileURLToPath(codeFile("plugin-transpile-process")), [], {
     env: {},
     execArgv: [`--max-old-space-size=${TRANSPILE_HEAP_MB}`],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
-  const done = Promise.withResolvers<Transpiled>();
   const unfit = (message: string): void => done.resolve({ ok: false, code: "PLUGIN_INVALID", message });
   child.on("message", (said: Transpiled) => done.resolve(said));
   child.on("error", ({ message }) => unfit(`jco could not be run on it: ${message}`));
