@@ -151,7 +151,7 @@ class Runner implements PluginRunner {
     const thread = await this.start();
     // A view of a large buffer would be copied with all of it.
     const own = call.kind === "decode" ? { ...call, payload: new Uint8Array(call.payload) } : call;
-    thread.next = Promise.withResolvers();
+    thread.next = nextMessage();
     thread.port.postMessage(own satisfies PluginCall);
     const said = await this.#said(thread, timeMs);
     if (said.type === "answer") return said.answer;
@@ -178,7 +178,7 @@ class Runner implements PluginRunner {
     });
     try {
       const message = await thread.next.promise;
-      thread.next = Promise.withResolvers();
+      thread.next = nextMessage();
       return message;
     } finally {
       stop();
@@ -195,7 +195,7 @@ class Runner implements PluginRunner {
       transferList: [port2],
       resourceLimits: RESOURCE_LIMITS,
     });
-    const thread: Thread = { worker, port: port1, next: Promise.withResolvers(), isReady: false };
+    const thread: Thread = { worker, port: port1, next: nextMessage(), isReady: false };
     port1.on("message", (message: ThreadMessage) => thread.next.resolve(message));
     const broken = (code: ErrorCode, message: string, cause?: unknown): void => {
       thread.next.reject(fail(code, message, cause));
@@ -216,11 +216,16 @@ class Runner implements PluginRunner {
   #end(thread: Thread): void {
     if (this.#thread !== thread) return;
     this.#thread = undefined;
-    // Nobody may be waiting for it any more.
-    thread.next.promise.catch(() => undefined);
     thread.port.close();
     this.#ending = thread.worker.terminate();
   }
+}
+
+/** A thread may end while nobody waits for a word of it; that is no error of anybody's. */
+function nextMessage(): PromiseWithResolvers<ThreadMessage> {
+  const next = Promise.withResolvers<ThreadMessage>();
+  next.promise.catch(() => undefined);
+  return next;
 }
 
 /** Nothing of the process reaches a thread: no environment, no arguments, no standard streams. */
