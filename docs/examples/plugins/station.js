@@ -16,7 +16,11 @@ export function decode(topic, payload) {
   const cells = new TextDecoder().decode(payload).trim().split(",");
   if (cells.length !== COLUMNS.length + 2)
     throw `a line has ${COLUMNS.length + 2} values, not ${cells.length}`;
-  const readings = COLUMNS.map(([metric, unit], at) => ({ metric, unit, value: Number.parseFloat(cells[at + 1]) }));
+  const readings = COLUMNS.map(([metric, unit], at) => ({
+    metric,
+    unit,
+    value: Number.parseFloat(cells[at + 1]),
+  }));
   return {
     device,
     readings: readings.filter(({ value }) => Number.isFinite(value)),
