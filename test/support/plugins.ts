@@ -12,6 +12,8 @@ export const WORLD = readFileSync(join(ROOT, "protocols/wit/plugin.wit"), "utf8"
 export const LORA = "docs/examples/plugins/lora.ts";
 export const HOSTILE = "test/fixtures/plugins/hostile.ts";
 
+export const EVERYTHING = "test/fixtures/plugins/everything.ts";
+
 const built = new Map<string, Promise<Uint8Array>>();
 
 export function component(path: string): Promise<Uint8Array> {

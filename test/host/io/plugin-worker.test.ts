@@ -3,7 +3,16 @@ import { componentEmbed, componentNew } from "@bytecodealliance/jco-transpile/wa
 import { afterEach, describe, expect, test } from "vitest";
 import type { PluginRunner } from "../../../host/io/seams.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
-import { component, HOSTILE, LORA, moduleOf, opened, rawComponent, WORLD } from "../../support/plugins.ts";
+import {
+  component,
+  EVERYTHING,
+  HOSTILE,
+  LORA,
+  moduleOf,
+  opened,
+  rawComponent,
+  WORLD,
+} from "../../support/plugins.ts";
 import { until } from "../../support/until.ts";
 
 const clock = new SimulatedClock();
@@ -146,6 +155,59 @@ describe("a call", () => {
     await expect(say(runner, "x").catch((error: { readonly code: string }) => error.code)).resolves.toEqual(
       answer,
     );
+  });
+
+  test("the library for AssemblyScript carries every type of the world over", async () => {
+    const runner = await open(await component(EVERYTHING));
+    const decode = (topic: string, bytes: readonly number[]) =>
+      runner.call({ kind: "decode", topic, payload: Uint8Array.from(bytes) });
+    const numbers = [
+      0xfe, 0xfe, 0xff, 0xfe, 0xff, 0xfe, 1, 2, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+    ];
+    const little = [0xfe, 0xff, 0xfe, 0xff, 1, 2, 3, 0xff];
+    expect(await decode("e/Ü😀/numbers", [...numbers, ...little])).toEqual({
+      device: "Ü😀",
+      version: "1.2 é",
+      readings: [
+        ["u8", 254],
+        ["i8", -2],
+        ["u16", 65534],
+        ["i16", -2],
+        ["u24", 66051],
+        ["u32", 4294967295],
+        ["i32", -2],
+        ["u16le", 65534],
+        ["i16le", -2],
+        ["u32le", 4278387201],
+        ["left", 0],
+        ["beyond", 0],
+      ].map(([metric, value]) => ({ metric, unit: "", value })),
+      states: [
+        { key: "short", value: { tag: "boolean", val: true } },
+        { key: "number", value: { tag: "number", val: -0.5 } },
+        { key: "text", value: { tag: "text", val: "naïve 😀" } },
+      ],
+      presence: true,
+    });
+    expect(await decode("e/a/gone", [])).toEqual({ device: "", readings: [], states: [], presence: false });
+    expect(await decode("e/a/other", [])).toBeUndefined();
+    const encode = (state: string, value: boolean | number | string) =>
+      runner.call({ kind: "encode", device: "Ü", state, value });
+    const said = async (state: string, value: boolean | number | string) => {
+      const { topic, payload } = (await encode(state, value)) as { topic: string; payload: Uint8Array };
+      return `${topic} ${new TextDecoder().decode(payload)}`;
+    };
+    expect(await said("a", true)).toBe("e/Ü boolean true");
+    expect(await said("a", -1.25)).toBe("e/Ü number -1.25");
+    expect(await said("a", "grün 😀")).toBe("e/Ü text grün 😀");
+    expect(await said("a", "")).toBe("e/Ü text ");
+    expect(await encode("none", 1)).toBeUndefined();
+    await expect(encode("refused", 1)).rejects.toMatchObject({
+      code: "PLUGIN_REFUSED",
+      message: "Plugin test: no reason given.",
+    });
+    // Lists and texts of a thousand answers do not pile up in its memory of 4 MB.
+    for (let n = 0; n < 3000; n += 1) await decode("e/x/numbers", numbers.concat(Array(4000).fill(n % 256)));
   });
 
   test("after closing is refused, and closing twice does nothing", async () => {
