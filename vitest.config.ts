@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-/** Rooms whose coverage must stay above the bar, each by itself. host/cli runs as processes of its own in its tests. */
+/**
+ * Rooms whose coverage must stay above the bar, each by itself. host/cli runs as processes of its own in its tests; boards/simulators/uno
+ * in the run without counters (scripts/test.ts), where it had 94 to 100 % when they were on.
+ */
 const ROOMS = [
   "protocols",
   "boards/toolchain",
@@ -8,7 +11,6 @@ const ROOMS = [
   "boards/definitions",
   "boards/flashers",
   "boards/simulators/pico",
-  "boards/simulators/uno",
   "host/core",
   "host/io",
   "host/store",

@@ -34,6 +34,7 @@ const EMULATED = [
   "test/boards/native/oracle.test.ts",
   "test/boards/native/restart.test.ts",
   "test/boards/native/soak.test.ts",
+  "test/boards/uno/**",
   "test/conform/board.test.ts",
   "test/peers/pico-pty.test.ts",
 ];

@@ -82,7 +82,9 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
         for (const { board } of boards) board.pauseApp();
         picos?.pause();
       }
-      if (line === "pause" || line === "figures") say("figures", figuresOf({ boards, picos, uno }));
+      // Whoever waits for an end must not take figures of before for it.
+      if (line === "pause") say("paused", figuresOf({ boards, picos, uno }));
+      if (line === "figures") say("figures", figuresOf({ boards, picos, uno }));
       if (line === "stop") resolve();
     });
     // Whoever started it is gone.

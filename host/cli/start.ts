@@ -85,6 +85,8 @@ class StartRun {
   #figures: BoardsFigures | undefined;
   #bridge: BridgeClient | undefined;
   #restarts = 0;
+  /** The boards produce nothing any more. */
+  #isPaused = false;
   #stopping = false;
   readonly #commands = { sent: 0, acked: 0 };
   /** Errors by code: of the gateways that ended, and of the one that runs. */
@@ -209,7 +211,9 @@ class StartRun {
   #startBoards(): void {
     const args = boardsArguments(this.#options, this.#prepared, this.#mqttUrl);
     this.#boards = startChild(args, (line) => {
-      if (line.type === "figures" || line.type === "final") this.#figures = line as unknown as BoardsFigures;
+      this.#isPaused ||= line.type === "paused";
+      if (/^(?:figures|paused|final)$/.test(String(line.type)))
+        this.#figures = line as unknown as BoardsFigures;
     });
     this.#boards.exited.then((how) => {
       if (!this.#stopping)
@@ -311,7 +315,7 @@ class StartRun {
     const draining = progress("Draining");
     this.#boards?.send("pause");
     await this.#until(
-      () => this.#figures?.held === 0 && this.#figures.batched === 0,
+      () => this.#isPaused && this.#figures?.held === 0 && this.#figures.batched === 0,
       DRAIN_MS,
       () => draining.update(`${this.#figures?.held ?? 0} messages on boards`),
     );
