@@ -7,20 +7,14 @@
  *
  *   result<handle, code>     +0 u8 0 ok, 1 error        +4 u32 handle, or u16 code
  *   result<_, code>          +0 u8 0 ok, 1 error        +2 u16 code
- *   result<view, code>       +0 u8 0 ok, 1 error        +8 (breaker) or +4 (bucket) the view, or u16 code
+ *   result<view, code>       +0 u8 0 ok, 1 error        +8 the view, or u16 code
  */
 import { ARGUMENT } from "./errors/codes.generated";
-import {
-  breakerAt,
-  breakerCreate,
-  breakerFree,
-  bucketAt,
-  bucketCreate,
-  bucketFree,
-  microseconds,
-  poolOf,
-} from "./index";
 import { poolCapacity, poolUsed } from "./memory/pool";
+import { breakerAt, breakerCreate, breakerFree } from "./raw/breakers";
+import { limiterAt, limiterCreate, limiterFree } from "./raw/limiters";
+import { AVERAGES, BREAKERS, CLOCKS, LIMITERS } from "./raw/pools";
+import { isTime, microseconds, milliseconds } from "./raw/time";
 import {
   breakerGranted,
   breakerInFlight,
@@ -30,10 +24,15 @@ import {
   breakerState,
   breakerWaitUs,
 } from "./resilience/breaker";
-import { bucketGranted, bucketRefused, bucketTokens } from "./resilience/token-bucket";
+import {
+  limiterGranted,
+  limiterRefused,
+  limiterRemaining,
+  limiterResetUs,
+  limiterWaitUs,
+} from "./resilience/limiter";
 
 const AREA: usize = memory.data(64, 8);
-const POOL_KINDS: i32 = 4;
 
 export function wit_createBreaker(
   openMs: f64,
@@ -52,7 +51,7 @@ export function wit_createBreaker(
 
 export function wit_inspectBreaker(handle: u32, nowMs: f64): usize {
   const at = breakerAt(handle);
-  if (at == 0) return failed(8);
+  if (at == 0 || !isTime(nowMs)) return failed(8);
   const nowUs = microseconds(nowMs);
   store<u8>(AREA, 0);
   store<u8>(AREA, <u8>breakerState(at, nowUs), 8);
@@ -61,7 +60,7 @@ export function wit_inspectBreaker(handle: u32, nowMs: f64): usize {
   store<u32>(AREA, breakerGranted(at), 20);
   store<u32>(AREA, breakerRefused(at), 24);
   store<u32>(AREA, breakerOpenedCount(at), 28);
-  store<f64>(AREA, <f64>breakerWaitUs(at, nowUs) / 1000.0, 32);
+  store<f64>(AREA, milliseconds(breakerWaitUs(at, nowUs)), 32);
   return AREA;
 }
 
@@ -69,31 +68,45 @@ export function wit_freeBreaker(handle: u32): usize {
   return emptyResult(breakerFree(handle));
 }
 
-export function wit_createBucket(limit: u32, periodUs: u32, burst: u32, nowMs: f64): usize {
-  return handleResult(bucketCreate(limit, periodUs, burst, nowMs));
+export function wit_createLimiter(
+  kind: u32,
+  limit: u32,
+  periodUs: u32,
+  burst: u32,
+  entries: u32,
+  nowMs: f64,
+): usize {
+  return handleResult(limiterCreate(kind, limit, periodUs, burst, <usize>entries, nowMs));
 }
 
-export function wit_inspectBucket(handle: u32, nowMs: f64): usize {
-  const at = bucketAt(handle);
-  if (at == 0) return failed(4);
+export function wit_inspectLimiter(handle: u32, nowMs: f64): usize {
+  const at = limiterAt(handle);
+  if (at == 0 || !isTime(nowMs)) return failed(8);
+  const nowUs = microseconds(nowMs);
   store<u8>(AREA, 0);
-  store<u32>(AREA, bucketTokens(at, microseconds(nowMs)), 4);
-  store<u32>(AREA, bucketGranted(at), 8);
-  store<u32>(AREA, bucketRefused(at), 12);
+  store<u32>(AREA, limiterRemaining(at, nowUs), 8);
+  store<u32>(AREA, limiterGranted(at), 12);
+  store<u32>(AREA, limiterRefused(at), 16);
+  store<f64>(AREA, milliseconds(limiterResetUs(at, nowUs)), 24);
+  store<f64>(AREA, milliseconds(limiterWaitUs(at, 1, nowUs)), 32);
   return AREA;
 }
 
-export function wit_freeBucket(handle: u32): usize {
-  return emptyResult(bucketFree(handle));
+export function wit_freeLimiter(handle: u32): usize {
+  return emptyResult(limiterFree(handle));
 }
 
 export function wit_inspectPools(): usize {
-  for (let kind = 0; kind < POOL_KINDS; ++kind) {
-    const view = AREA + ((<usize>kind) << 3);
-    store<u32>(view, poolUsed(poolOf(kind)));
-    store<u32>(view, poolCapacity(poolOf(kind)), 4);
-  }
+  poolView(0, BREAKERS);
+  poolView(1, LIMITERS);
+  poolView(2, AVERAGES);
+  poolView(3, CLOCKS);
   return AREA;
+}
+
+function poolView(index: usize, pool: usize): void {
+  store<u32>(AREA + (index << 3), poolUsed(pool));
+  store<u32>(AREA + (index << 3), poolCapacity(pool), 4);
 }
 
 function failed(offset: usize): usize {

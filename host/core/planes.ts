@@ -27,10 +27,22 @@ export interface BreakerView {
   readonly waitMs: number;
 }
 
-export interface BucketView {
-  readonly tokens: number;
+export interface LimiterOptionsRecord {
+  readonly algorithm: "token-bucket" | "gcra" | "fixed-window" | "sliding-counter" | "sliding-log";
+  readonly limit: number;
+  readonly periodUs: number;
+  readonly burst: number;
+  /** Of a sliding log: address of room for `limit` times 8 bytes. */
+  readonly entries: number;
+  readonly nowMs: number;
+}
+
+export interface LimiterView {
+  readonly remaining: number;
   readonly granted: number;
   readonly refused: number;
+  readonly resetMs: number;
+  readonly waitMs: number;
 }
 
 export interface PoolView {
@@ -43,10 +55,10 @@ export interface TypedPlane {
   createBreaker(options: BreakerOptionsRecord): number;
   inspectBreaker(handle: number, nowMs: number): BreakerView;
   freeBreaker(handle: number): void;
-  createBucket(options: { limit: number; periodUs: number; burst: number; nowMs: number }): number;
-  inspectBucket(handle: number, nowMs: number): BucketView;
-  freeBucket(handle: number): void;
-  inspectPools(): Readonly<Record<"breakers" | "buckets" | "averages" | "clocks", PoolView>>;
+  createLimiter(options: LimiterOptionsRecord): number;
+  inspectLimiter(handle: number, nowMs: number): LimiterView;
+  freeLimiter(handle: number): void;
+  inspectPools(): Readonly<Record<"breakers" | "limiters" | "averages" | "clocks", PoolView>>;
 }
 
 /** `instantiate` of build/core-component/core.js. */
@@ -96,9 +108,9 @@ function withErrors(plane: TypedPlane): TypedPlane {
     createBreaker: wrap("createBreaker", plane.createBreaker),
     inspectBreaker: wrap("inspectBreaker", plane.inspectBreaker),
     freeBreaker: wrap("freeBreaker", plane.freeBreaker),
-    createBucket: wrap("createBucket", plane.createBucket),
-    inspectBucket: wrap("inspectBucket", plane.inspectBucket),
-    freeBucket: wrap("freeBucket", plane.freeBucket),
+    createLimiter: wrap("createLimiter", plane.createLimiter),
+    inspectLimiter: wrap("inspectLimiter", plane.inspectLimiter),
+    freeLimiter: wrap("freeLimiter", plane.freeLimiter),
     inspectPools: wrap("inspectPools", plane.inspectPools),
   };
 }

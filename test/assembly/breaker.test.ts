@@ -131,7 +131,7 @@ describe("a breaker", () => {
     expect(raw.breakerAcquire(handle, 0)).toBe(ARGUMENT);
     expect(raw.breakerReturn(handle, 1, SUCCESS, 0)).toBe(ARGUMENT);
     expect(raw.breakerState(handle, 0)).toBe(ARGUMENT);
-    expect(raw.breakerWaitMs(handle, 0)).toBe(0);
+    expect(raw.breakerWaitMs(handle, 0)).toBe(ARGUMENT);
   });
 
   test.each<Partial<ModelOptions>>([
@@ -147,11 +147,20 @@ describe("a breaker", () => {
     expect(create(options)).toBe(ARGUMENT);
   });
 
-  test("takes times that are no times", () => {
+  test("refuses what is no time, and opens for ever when told so", () => {
     const handle = create({ openMs: Number.POSITIVE_INFINITY });
-    for (let index = 0; index < 3; index += 1) call(handle, FAILURE, Number.NaN);
+    const permit = raw.breakerAcquire(handle, 0);
+    for (const nowMs of [Number.NaN, -5, Number.POSITIVE_INFINITY, 1e13]) {
+      expect(raw.breakerAcquire(handle, nowMs)).toBe(ARGUMENT);
+      expect(raw.breakerReturn(handle, permit, FAILURE, nowMs)).toBe(ARGUMENT);
+      expect(raw.breakerState(handle, nowMs)).toBe(ARGUMENT);
+      expect(raw.breakerWaitMs(handle, nowMs)).toBe(ARGUMENT);
+    }
+    expect(inFlight(handle)).toBe(1);
+    for (let index = 0; index < 3; index += 1) call(handle, FAILURE, 0);
     expect(raw.breakerAcquire(handle, 1e12)).toBe(OPEN);
-    expect(raw.breakerAcquire(handle, -5)).toBe(OPEN);
+    expect(create({ openMs: Number.NaN })).toBe(ARGUMENT);
+    expect(create({ probeMs: -1 })).toBe(ARGUMENT);
   });
 });
 

@@ -27,6 +27,15 @@ const breaker = {
   successesMin: 1,
 };
 
+const limiter = {
+  algorithm: "token-bucket",
+  limit: 10,
+  periodUs: 1_000_000,
+  burst: 5,
+  entries: 0,
+  nowMs: 0,
+} as const;
+
 describe("the typed plane", () => {
   test("creates a breaker that the raw plane decides with, and inspects what came of it", () => {
     const handle = typed.createBreaker(breaker);
@@ -61,15 +70,21 @@ describe("the typed plane", () => {
     expect(() => typed.createBreaker({ ...breaker, permits: 0 })).toThrow(refused);
   });
 
-  test("creates a bucket that the raw plane takes from", () => {
-    const handle = typed.createBucket({ limit: 10, periodUs: 1_000_000, burst: 5, nowMs: 0 });
-    raw.bucketTake(handle, 3, 0);
-    raw.bucketTake(handle, 3, 0);
-    expect(typed.inspectBucket(handle, 100)).toEqual({ tokens: 3, granted: 3, refused: 1 });
-    typed.freeBucket(handle);
-    expect(() => typed.inspectBucket(handle, 0)).toThrow(refused);
-    expect(() => typed.freeBucket(handle)).toThrow(refused);
-    expect(() => typed.createBucket({ limit: 0, periodUs: 1, burst: 1, nowMs: 0 })).toThrow(refused);
+  test("creates a rate limiter that the raw plane takes from", () => {
+    const handle = typed.createLimiter(limiter);
+    raw.limiterTake(handle, 3, 0);
+    raw.limiterTake(handle, 3, 0);
+    expect(typed.inspectLimiter(handle, 100)).toEqual({
+      remaining: 3,
+      granted: 3,
+      refused: 1,
+      resetMs: 200,
+      waitMs: 0,
+    });
+    typed.freeLimiter(handle);
+    expect(() => typed.inspectLimiter(handle, 0)).toThrow(refused);
+    expect(() => typed.freeLimiter(handle)).toThrow(refused);
+    expect(() => typed.createLimiter({ ...limiter, limit: 0 })).toThrow(refused);
   });
 
   test("sees what policies of the host have taken from the pools", () => {
@@ -81,7 +96,7 @@ describe("the typed plane", () => {
     expect(after.breakers.used - before.breakers.used).toBe(1);
     expect(after.averages.used - before.averages.used).toBe(1);
     expect(after.clocks.used - before.clocks.used).toBe(1);
-    expect(after.buckets).toEqual(before.buckets);
+    expect(after.limiters).toEqual(before.limiters);
     expect(typed.inspectBreaker(policy.handle, 0).state).toBe("closed");
     policy[Symbol.dispose]();
     expect(typed.inspectPools().breakers).toEqual(before.breakers);

@@ -1,0 +1,190 @@
+/**
+ * Raw exports of assembly/index.ts. Handles are above 0; a negative result is the negative of an error's number. Times are milliseconds as
+ * doubles: one that is negative, not a number or beyond 285 years is answered with -ARGUMENT.
+ */
+export interface CoreExports
+  extends MemoryExports,
+    CodecExports,
+    PolicyExports,
+    ClockExports,
+    StatisticsExports,
+    PlacementExports,
+    RingExports {}
+
+interface MemoryExports {
+  readonly memory: WebAssembly.Memory;
+  allocate(bytes: number): number;
+}
+
+/** assembly/codec. */
+interface CodecExports {
+  crc32(from: number, length: number): number;
+  crc32Update(crc: number, from: number, length: number): number;
+  cobsEncode(from: number, length: number, to: number, capacity: number): number;
+  cobsDecode(from: number, length: number, to: number, capacity: number): number;
+  decodeMessage(input: number, length: number, tokens: number, tokensMax: number): number;
+  decodedKind(): number;
+  encodeMessage(kind: number, tokens: number, count: number, output: number, capacity: number): number;
+}
+
+/** assembly/resilience, by handle. */
+interface PolicyExports {
+  retryInit(at: number, baseUs: number, capUs: number, attemptsMax: number, jitter: number): number;
+  retryNext(at: number, failures: number, random: number): bigint;
+  backoffUs(baseUs: number, capUs: number, failures: number, jitter: number, random: number): number;
+  breakerCreate(
+    openMs: number,
+    probeMs: number,
+    consecutive: number,
+    calls: number,
+    rateMilli: number,
+    callsMin: number,
+    permits: number,
+    successesMin: number,
+  ): number;
+  /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
+  breakerAt(handle: number): number;
+  limiterAt(handle: number): number;
+  breakerFree(handle: number): number;
+  breakerAcquire(handle: number, nowMs: number): number;
+  breakerReturn(handle: number, permit: number, outcome: number, nowMs: number): number;
+  breakerState(handle: number, nowMs: number): number;
+  breakerWaitMs(handle: number, nowMs: number): number;
+  breakerAcquireBatch(handles: number, count: number, permits: number, nowMs: number): number;
+  breakerReturnBatch(
+    handles: number,
+    permits: number,
+    outcomes: number,
+    count: number,
+    nowMs: number,
+  ): number;
+  limiterCreate(
+    kind: number,
+    limit: number,
+    periodUs: number,
+    burst: number,
+    entries: number,
+    nowMs: number,
+  ): number;
+  limiterFree(handle: number): number;
+  limiterTake(handle: number, tokens: number, nowMs: number): number;
+  limiterTakeBatch(handles: number, tokens: number, count: number, results: number, nowMs: number): number;
+  limiterTakeAtUs(handle: number, tokens: number, nowUs: bigint): number;
+  limiterReserve(handle: number, tokens: number, nowMs: number): number;
+  limiterRemaining(handle: number, nowMs: number): number;
+  limiterResetMs(handle: number, nowMs: number): number;
+  limiterWaitMs(handle: number, tokens: number, nowMs: number): number;
+}
+
+/** assembly/clock. Stamps and counters are u64, BigInts here. */
+interface ClockExports {
+  lamportInit(at: number, last: bigint): void;
+  lamportLast(at: number): bigint;
+  lamportTick(at: number): bigint;
+  lamportReceive(at: number, remote: bigint): number;
+  vectorBytes(capacity: number): number;
+  vectorInit(at: number, capacity: number): number;
+  vectorCount(at: number): number;
+  vectorNode(at: number, index: number): bigint;
+  vectorGet(at: number, node: bigint): bigint;
+  vectorRaise(at: number, node: bigint, counter: bigint, nowMs: bigint): number;
+  vectorTick(at: number, node: bigint, nowMs: bigint): number;
+  vectorMerge(at: number, other: number, nowMs: bigint): number;
+  vectorCompare(at: number, other: number): number;
+  vectorPrune(at: number, keep: number, beforeMs: bigint): number;
+  dotsBytes(capacity: number): number;
+  dotsInit(at: number, capacity: number): number;
+  dotsCount(at: number): number;
+  dotNode(at: number, index: number): bigint;
+  dotCounter(at: number, index: number): bigint;
+  dotsWrite(at: number, seen: number, context: number, node: bigint, nowMs: bigint): number;
+  dotsSync(at: number, seen: number, other: number, otherSeen: number, nowMs: bigint): number;
+  clockCreate(driftMsMax: number, floor: bigint): number;
+  clockFree(handle: number): number;
+  clockTick(handle: number, wallMs: number): bigint;
+  clockReceive(handle: number, wallMs: number, remote: bigint): number;
+  clockLast(handle: number): bigint;
+  clockReserve(handle: number, wallMs: number, aheadMs: number): bigint;
+  clockBoundSet(handle: number, bound: bigint): number;
+}
+
+/** assembly/stats. */
+interface StatisticsExports {
+  cusumInit(at: number, target: number, slack: number, threshold: number): number;
+  cusumReset(at: number): void;
+  cusumUpdate(at: number, reading: number): number;
+  histogramBytes(bits: number): number;
+  histogramInit(at: number, bits: number): number;
+  histogramReset(at: number): void;
+  histogramRecord(at: number, value: number, times: number): void;
+  histogramMerge(at: number, other: number): number;
+  histogramTotal(at: number): bigint;
+  histogramMean(at: number): number;
+  /** u32, which JavaScript gets as i32: `>>> 0`. */
+  histogramLowest(at: number): number;
+  histogramHighest(at: number): number;
+  histogramQuantile(at: number, thousandths: number): number;
+  madBytes(window: number): number;
+  madInit(at: number, window: number, z: number, deviationMin: number): number;
+  madUpdate(at: number, reading: number): number;
+  madMedian(at: number): number;
+  madDeviation(at: number): number;
+  p2Init(at: number, quantile: number): number;
+  p2Count(at: number): bigint;
+  p2Update(at: number, value: number): void;
+  p2Value(at: number): number;
+  welfordInit(at: number): void;
+  welfordCount(at: number): bigint;
+  welfordUpdate(at: number, value: number): void;
+  welfordMerge(at: number, other: number): void;
+  welfordMean(at: number): number;
+  welfordVariance(at: number): number;
+  ewmaCreate(alpha: number, z: number, deviationMin: number, warmup: number): number;
+  ewmaFree(handle: number): number;
+  ewmaUpdate(handle: number, reading: number): number;
+  ewmaMean(handle: number): number;
+  ewmaVariance(handle: number): number;
+  ewmaZ(handle: number): number;
+}
+
+/** assembly/hash. */
+interface PlacementExports {
+  xxh64(from: number, length: number, seed: bigint): bigint;
+  jumpHash(key: bigint, buckets: number): number;
+  jumpOwnerOf(key: number, length: number, buckets: number): number;
+  rendezvousOwnerOf(nodes: number, count: number, key: number, length: number): number;
+  rendezvousRankOf(
+    nodes: number,
+    count: number,
+    key: number,
+    length: number,
+    wanted: number,
+    to: number,
+    scores: number,
+  ): number;
+  hashRingBytes(nodes: number, count: number, points: number): number;
+  hashRingBuild(at: number, capacity: number, nodes: number, count: number, points: number): number;
+  hashRingOwnerOf(ring: number, key: number, length: number): number;
+  hashRingOwnersOf(ring: number, key: number, length: number, wanted: number, to: number): number;
+  maglevBytes(slots: number, count: number): number;
+  maglevBuild(at: number, capacity: number, slots: number, nodes: number, count: number): number;
+  maglevOwnerOf(table: number, key: number, length: number): number;
+}
+
+/** assembly/lockfree. */
+interface RingExports {
+  ringInit(at: number, bytes: number): number;
+  ringRecover(at: number, bytes: number): number;
+  ringPush(at: number, from: number, length: number): number;
+  ringPushDropping(at: number, from: number, length: number): number;
+  ringPeek(at: number, to: number, capacity: number): number;
+  ringPop(at: number, to: number, capacity: number): number;
+  ringDrop(at: number): number;
+  ringRelease(at: number): number;
+  ringNext(at: number, cursor: number): number;
+  ringRead(at: number, cursor: number, to: number, capacity: number): number;
+  ringCount(at: number): number;
+  ringUsed(at: number): number;
+  ringCapacity(at: number): number;
+  ringDropped(at: number): number;
+}
