@@ -23,6 +23,10 @@ import {
   breakerRefused,
   breakerState,
   breakerWaitUs,
+  breakerWindowCalls,
+  breakerWindowFailures,
+  breakerWindowRoll,
+  breakerWindowSlow,
 } from "./resilience/breaker";
 import {
   limiterGranted,
@@ -35,17 +39,34 @@ import {
 const AREA: usize = memory.data(64, 8);
 
 export function wit_createBreaker(
-  openMs: f64,
-  probeMs: f64,
+  openMs: u32,
+  halfOpenMs: u32,
   consecutive: u32,
   windowCalls: u32,
-  rateMilli: u32,
+  windowMs: f64,
+  failureMilli: u32,
+  slowMilli: u32,
+  slowMs: f64,
   callsMin: u32,
   permits: u32,
   successesMin: u32,
+  nowMs: f64,
 ): usize {
   return handleResult(
-    breakerCreate(openMs, probeMs, consecutive, windowCalls, rateMilli, callsMin, permits, successesMin),
+    breakerCreate(
+      openMs,
+      halfOpenMs,
+      consecutive,
+      windowCalls,
+      windowMs,
+      failureMilli,
+      slowMilli,
+      slowMs,
+      callsMin,
+      permits,
+      successesMin,
+      nowMs,
+    ),
   );
 }
 
@@ -60,7 +81,12 @@ export function wit_inspectBreaker(handle: u32, nowMs: f64): usize {
   store<u32>(AREA, breakerGranted(at), 20);
   store<u32>(AREA, breakerRefused(at), 24);
   store<u32>(AREA, breakerOpenedCount(at), 28);
-  store<f64>(AREA, milliseconds(breakerWaitUs(at, nowUs)), 32);
+  const waitUs = breakerWaitUs(at, nowUs);
+  store<f64>(AREA, waitUs == u64.MAX_VALUE ? Infinity : milliseconds(waitUs), 32);
+  breakerWindowRoll(at, nowUs);
+  store<u32>(AREA, breakerWindowCalls(at), 40);
+  store<u32>(AREA, breakerWindowFailures(at), 44);
+  store<u32>(AREA, breakerWindowSlow(at), 48);
   return AREA;
 }
 

@@ -52,10 +52,17 @@ export {
 } from "./lockfree/byte-ring";
 export * from "./raw/averages";
 export * from "./raw/breakers";
+export * from "./raw/budgets";
+export * from "./raw/bulkheads";
 export * from "./raw/clocks";
+export * from "./raw/concurrencies";
+export * from "./raw/last-goods";
+export * from "./raw/latencies";
 export * from "./raw/limiters";
 export * from "./raw/placement";
-export { backoffUs, retryInit, retryNext } from "./resilience/retry";
+export * from "./raw/throttles";
+export * from "./raw/wheels";
+export { adaptiveAttempts, backoffUs, retryInit, retryNext } from "./resilience/retry";
 export { CUSUM_BYTES, cusumInit, cusumReset, cusumUpdate } from "./stats/cusum";
 export {
   histogramBytes,

@@ -236,7 +236,8 @@ function retries(): Comparison[] {
       calls: CALLS,
       ours: direct(
         (index) =>
-          (raw.backoffUs(BASE_MS * 1000, CAP_MS * 1000, (index % BACKOFF_STEPS) + 1, 0, 0) >>> 0) / 1000,
+          (raw.backoffUs(0, BASE_MS * 1000, CAP_MS * 1000, (index % BACKOFF_STEPS) + 1, 0, 0, 0) >>> 0) /
+          1000,
       ),
       theirs: (calls) => {
         let sum = 0;

@@ -465,6 +465,15 @@ export const ERRORS = {
   RATE_LIMITED: policy(702, "The rate limit is used up; retry after the time given."),
   TIMED_OUT: policy(703, "The call did not finish in time."),
   CLOCK_DRIFT: policy(704, "A remote clock is further ahead than the drift bound; its stamp was refused."),
+  BULKHEAD_FULL: policy(
+    705,
+    "As many calls as allowed are under way and the queue is full; try again later.",
+  ),
+  LOAD_SHED: policy(706, "The call gave up its place in the queue to a more important one; try again later."),
+  RETRY_BUDGET: policy(707, "Retries have used up their share of the calls; the last failure stands."),
+  THROTTLED: policy(708, "Most calls of late were refused by the other side, so this one was not made."),
+  POLICY_CLOSED: policy(709, "The policy was closed; make a new one."),
+  NO_FALLBACK: policy(710, "The call failed and no fallback had a value."),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

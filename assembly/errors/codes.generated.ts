@@ -220,3 +220,15 @@ export const RATE_LIMITED: i32 = 702;
 export const TIMED_OUT: i32 = 703;
 /** A remote clock is further ahead than the drift bound; its stamp was refused. */
 export const CLOCK_DRIFT: i32 = 704;
+/** As many calls as allowed are under way and the queue is full; try again later. */
+export const BULKHEAD_FULL: i32 = 705;
+/** The call gave up its place in the queue to a more important one; try again later. */
+export const LOAD_SHED: i32 = 706;
+/** Retries have used up their share of the calls; the last failure stands. */
+export const RETRY_BUDGET: i32 = 707;
+/** Most calls of late were refused by the other side, so this one was not made. */
+export const THROTTLED: i32 = 708;
+/** The policy was closed; make a new one. */
+export const POLICY_CLOSED: i32 = 709;
+/** The call failed and no fallback had a value. */
+export const NO_FALLBACK: i32 = 710;

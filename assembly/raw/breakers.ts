@@ -6,13 +6,18 @@ import {
   breakerInit,
   breakerProbes,
   breakerTripConsecutive,
-  breakerTripRate,
+  breakerTripRates,
   breakerWaitUs,
+  breakerWindowByCount,
+  breakerWindowByTime,
+  breakerForce as force,
   breakerReturn as giveBack,
   breakerState as stateOf,
 } from "../resilience/breaker";
 import { BREAKERS } from "./pools";
-import { isSpan, isTime, microseconds, milliseconds, spanMicroseconds } from "./time";
+import { isSpan, isTime, microseconds, milliseconds, u32Microseconds } from "./time";
+
+const WINDOW_SLOTS: u32 = 10;
 
 /** Address of a breaker's struct, 0 for a handle that names none. */
 export function breakerAt(handle: u32): usize {
@@ -20,28 +25,41 @@ export function breakerAt(handle: u32): usize {
 }
 
 /**
- * A breaker. consecutive: failures in a row that open it, 0 none. calls, rateMilli, callsMin: window, failure rate in
- * thousandths and least calls that open it; calls 0: none. A handle, or -ARGUMENT, or -POOL_FULL.
+ * A breaker. consecutive: failures in a row that open it, 0 none. windowCalls or windowMs: the window of rates by count or by time, both 0 for
+ * none. failureMilli, slowMilli: rates in thousandths that open it, from callsMin calls on; slowMs: what is slow. A handle, or -ARGUMENT, or -POOL_FULL.
  */
 export function breakerCreate(
-  openMs: f64,
-  probeMs: f64,
+  openMs: u32,
+  halfOpenMs: u32,
   consecutive: u32,
-  calls: u32,
-  rateMilli: u32,
+  windowCalls: u32,
+  windowMs: f64,
+  failureMilli: u32,
+  slowMilli: u32,
+  slowMs: f64,
   callsMin: u32,
   permits: u32,
   successesMin: u32,
+  nowMs: f64,
 ): i32 {
-  if (!isSpan(openMs) || !isSpan(probeMs)) return -ARGUMENT;
+  if (!isTime(nowMs) || !isSpan(windowMs) || !isSpan(slowMs)) return -ARGUMENT;
+  const hasWindow = windowCalls != 0 || windowMs != 0;
+  if (consecutive == 0 && !hasWindow) return -ARGUMENT;
   const handle = poolTake(BREAKERS, true);
   if (handle < 0) return handle;
   const at = poolAt(BREAKERS, handle);
-  breakerInit(at, spanMicroseconds(openMs), spanMicroseconds(probeMs));
-  breakerTripConsecutive(at, consecutive);
-  let status = breakerProbes(at, permits, successesMin);
-  if (status == 0 && calls != 0) status = breakerTripRate(at, calls, rateMilli, callsMin);
-  if (consecutive == 0 && calls == 0) status = -ARGUMENT;
+  let status = breakerInit(at, openMs, halfOpenMs);
+  if (status == 0) status = breakerTripConsecutive(at, consecutive);
+  if (status == 0) status = breakerProbes(at, permits, successesMin);
+  if (status == 0 && hasWindow) {
+    status =
+      windowCalls != 0
+        ? breakerWindowByCount(at, windowCalls)
+        : breakerWindowByTime(at, u32Microseconds(windowMs), WINDOW_SLOTS, microseconds(nowMs));
+    if (status == 0)
+      status = breakerTripRates(at, failureMilli, slowMilli, u32Microseconds(slowMs), callsMin);
+    if (windowCalls != 0 && callsMin > windowCalls) status = -ARGUMENT;
+  }
   if (status == 0) return handle;
   poolGive(BREAKERS, handle);
   return status;
@@ -51,14 +69,22 @@ export function breakerFree(handle: u32): i32 {
   return poolGive(BREAKERS, handle) ? 0 : -ARGUMENT;
 }
 
+/** A permit above 0, -BREAKER_OPEN, or -ARGUMENT for a handle that names nothing and for what is no time. */
 export function breakerAcquire(handle: u32, nowMs: f64): i32 {
   const at = poolAt(BREAKERS, handle);
   return at == 0 || !isTime(nowMs) ? -ARGUMENT : acquire(at, microseconds(nowMs));
 }
 
-export function breakerReturn(handle: u32, permit: i32, outcome: u32, nowMs: f64): i32 {
+/** tookMs: how long the call took, 0 when nobody measured. */
+export function breakerReturn(handle: u32, permit: i32, outcome: u32, tookMs: f64, nowMs: f64): i32 {
   const at = poolAt(BREAKERS, handle);
-  return at == 0 || !isTime(nowMs) ? -ARGUMENT : giveBack(at, permit, outcome, microseconds(nowMs));
+  if (at == 0 || !isTime(nowMs) || !isSpan(tookMs)) return -ARGUMENT;
+  return giveBack(at, permit, outcome, u32Microseconds(tookMs), microseconds(nowMs));
+}
+
+export function breakerForce(handle: u32, state: i32, nowMs: f64): i32 {
+  const at = poolAt(BREAKERS, handle);
+  return at == 0 || !isTime(nowMs) ? -ARGUMENT : force(at, state, microseconds(nowMs));
 }
 
 export function breakerState(handle: u32, nowMs: f64): i32 {
@@ -66,9 +92,15 @@ export function breakerState(handle: u32, nowMs: f64): i32 {
   return at == 0 || !isTime(nowMs) ? -ARGUMENT : stateOf(at, microseconds(nowMs));
 }
 
+/** Infinity for a breaker that was opened by hand for good. */
 export function breakerWaitMs(handle: u32, nowMs: f64): f64 {
   const at = poolAt(BREAKERS, handle);
-  return at == 0 || !isTime(nowMs) ? <f64>-ARGUMENT : milliseconds(breakerWaitUs(at, microseconds(nowMs)));
+  if (at == 0 || !isTime(nowMs)) return <f64>-ARGUMENT;
+  return spanMilliseconds(breakerWaitUs(at, microseconds(nowMs)));
+}
+
+function spanMilliseconds(us: u64): f64 {
+  return us == u64.MAX_VALUE ? Infinity : milliseconds(us);
 }
 
 /** breakerAcquire for `count` handles (u32) at `handles`; permits or codes (i32) go to `permits`. Permits granted. */
@@ -79,14 +111,14 @@ export function breakerAcquireBatch(handles: usize, count: i32, permits: usize, 
   for (let index = 0; index < count; ++index) {
     const offset = (<usize>index) << 2;
     const at = poolAt(BREAKERS, load<u32>(handles + offset));
-    const permit = at == 0 || !isTime(nowMs) ? -ARGUMENT : acquire(at, nowUs);
+    const permit = at == 0 ? -ARGUMENT : acquire(at, nowUs);
     if (permit > 0) ++granted;
     store<i32>(permits + offset, permit);
   }
   return granted;
 }
 
-/** breakerReturn for `count` handles; a permit that is not above 0 is passed over. Outcomes are u8. Permits returned. */
+/** breakerReturn for `count` handles, unmeasured; a permit that is not above 0 is passed over. Outcomes are u8. Permits returned. */
 export function breakerReturnBatch(
   handles: usize,
   permits: usize,
@@ -102,7 +134,7 @@ export function breakerReturnBatch(
     const at = poolAt(BREAKERS, load<u32>(handles + offset));
     const permit = load<i32>(permits + offset);
     if (at == 0 || permit <= 0) continue;
-    if (giveBack(at, permit, <u32>load<u8>(outcomes + <usize>index), nowUs) >= 0) ++returned;
+    if (giveBack(at, permit, <u32>load<u8>(outcomes + <usize>index), 0, nowUs) >= 0) ++returned;
   }
   return returned;
 }

@@ -20,6 +20,13 @@ export function spanMicroseconds(ms: f64): u64 {
   return ms <= MS_MAX ? microseconds(ms) : u64.MAX_VALUE;
 }
 
+/** A span as the core's 32 bits have it: what is beyond 71 minutes is 71 minutes, and what is above 0 at least a microsecond. */
+export function u32Microseconds(ms: f64): u32 {
+  const us = ms * US_PER_MS;
+  if (us >= <f64>u32.MAX_VALUE) return u32.MAX_VALUE;
+  return us > 0 && us < 1 ? 1 : <u32>(us + 0.5);
+}
+
 /** Of a time. */
 export function microseconds(ms: f64): u64 {
   return <u64>(ms * US_PER_MS + 0.5);

@@ -16,7 +16,7 @@ import {
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
 } from "../../assembly/codec/schema.generated";
-import { backoffUs, JITTER_EQUAL } from "../../assembly/resilience/retry";
+import { BACKOFF_EXPONENTIAL, backoffUs, JITTER_EQUAL } from "../../assembly/resilience/retry";
 import { bootLossStated, bootLost, bootLostTo, bootNumber } from "./boot";
 import { buildEnd, buildStart, buildText, buildUint, built } from "./build";
 import { helloCommands } from "./commands";
@@ -116,7 +116,9 @@ function greet(): void {
   }
   const length = buildEnd();
   if (length > 0) linkSendControl(built(), length);
-  wakeAt = hal_now_us() + backoffUs(HELLO_BASE_US, HELLO_CAP_US, attempts, JITTER_EQUAL, hal_random());
+  wakeAt =
+    hal_now_us() +
+    backoffUs(BACKOFF_EXPONENTIAL, HELLO_BASE_US, HELLO_CAP_US, attempts, JITTER_EQUAL, hal_random(), 0);
   if (attempts < u32.MAX_VALUE) attempts += 1;
 }
 

@@ -58,7 +58,7 @@ export function createCircuitBreaker(
   const handle = createHandle(core, options);
   const tryAcquire = (): number => raw.breakerAcquire(handle, clock.monotonicMs());
   const give = (permit: number, outcome: Outcome): void => {
-    raw.breakerReturn(handle, permit, OUTCOME[outcome], clock.monotonicMs());
+    raw.breakerReturn(handle, permit, OUTCOME[outcome], 0, clock.monotonicMs());
   };
   const outcomeOf = (error: unknown, signal: AbortSignal | undefined): Outcome => {
     if (signal?.aborted) return "cancelled";
@@ -114,10 +114,14 @@ function createHandle({ raw }: Core, options: CircuitBreakerOptions): number {
       options.probeMs ?? 60_000,
       options.consecutiveFailures ?? (rate === undefined ? 5 : 0),
       calls,
+      0,
       Math.round((rate ?? 0) * 1000),
+      0,
+      0,
       options.callsMin ?? Math.min(10, calls),
       options.probes ?? 1,
       options.successesToClose ?? 1,
+      0,
     ),
     "A circuit breaker needs consecutiveFailures above 0 or a failureRate of 0.001 to 1, windowCalls of 1 to 256, " +
       "callsMin of 1 to windowCalls, and probes and successesToClose above 0.",

@@ -29,25 +29,109 @@ interface CodecExports {
 
 /** assembly/resilience, by handle. */
 interface PolicyExports {
-  retryInit(at: number, baseUs: number, capUs: number, attemptsMax: number, jitter: number): number;
+  retryInit(
+    at: number,
+    backoff: number,
+    baseUs: number,
+    capUs: number,
+    attemptsMax: number,
+    jitter: number,
+  ): number;
   retryNext(at: number, failures: number, random: number): bigint;
-  backoffUs(baseUs: number, capUs: number, failures: number, jitter: number, random: number): number;
+  backoffUs(
+    backoff: number,
+    baseUs: number,
+    capUs: number,
+    failures: number,
+    jitter: number,
+    random: number,
+    lastUs: number,
+  ): number;
+  adaptiveAttempts(attemptsMax: number, calls: number, failures: number, callsMin: number): number;
+  throttleCreate(kMilli: number, windowMs: number, nowMs: number): number;
+  throttleFree(handle: number): number;
+  throttleAdmit(handle: number, random: number, nowMs: number): number;
+  throttleAccepted(handle: number, nowMs: number): number;
+  throttleMilli(handle: number, nowMs: number): number;
+  budgetCreate(shareMilli: number, perSecond: number, spanMs: number, nowMs: number): number;
+  budgetFree(handle: number): number;
+  budgetCall(handle: number, nowMs: number): number;
+  budgetRetry(handle: number, nowMs: number): number;
+  budgetLeft(handle: number, nowMs: number): number;
+  latencyCreate(qMilli: number): number;
+  latencyFree(handle: number): number;
+  latencyRecord(handle: number, tookMs: number): number;
+  latencyMs(handle: number): number;
+  latencyTimeoutMs(handle: number, factorMilli: number, minMs: number, maxMs: number): number;
+  lastGoodCreate(ageMaxMs: number): number;
+  lastGoodFree(handle: number): number;
+  lastGoodStore(handle: number, nowMs: number): number;
+  lastGoodCheck(handle: number, nowMs: number): number;
+  concurrencyCreate(
+    kind: number,
+    limit: number,
+    limitMin: number,
+    limitMax: number,
+    windowMs: number,
+    decreaseMilli: number,
+    slowMs: number,
+    measureEveryMs: number,
+    toleranceMilli: number,
+    nowMs: number,
+  ): number;
+  concurrencyFree(handle: number): number;
+  concurrencySample(
+    handle: number,
+    startedMs: number,
+    inFlight: number,
+    dropped: number,
+    nowMs: number,
+  ): number;
+  concurrencyLimit(handle: number): number;
+  concurrencyBaselineMs(handle: number): number;
+  bulkheadBytes(queueMax: number): number;
+  bulkheadCreate(limit: number, queueMax: number, memory: number): number;
+  bulkheadFree(handle: number): number;
+  bulkheadShare(handle: number, priority: number, shareMilli: number): number;
+  bulkheadLimit(handle: number, limit: number): number;
+  bulkheadTry(handle: number, priority: number): number;
+  bulkheadEnter(handle: number, priority: number, ticket: number): number;
+  bulkheadLeave(handle: number): number;
+  bulkheadNext(handle: number): number;
+  bulkheadCancel(handle: number, place: number): number;
+  bulkheadShed(handle: number): number;
+  bulkheadInFlight(handle: number): number;
+  bulkheadQueued(handle: number): number;
+  wheelBytes(capacity: number): number;
+  wheelCreate(capacity: number, memory: number, nowMs: number): number;
+  wheelFree(handle: number): number;
+  wheelGrow(handle: number, capacity: number, memory: number): number;
+  wheelAdd(handle: number, delayMs: number, tag: number, nowMs: number): number;
+  wheelCancel(handle: number, timer: number): number;
+  wheelPop(handle: number, nowMs: number): number;
+  wheelNextMs(handle: number): number;
+  wheelUsed(handle: number): number;
   breakerCreate(
     openMs: number,
-    probeMs: number,
+    halfOpenMs: number,
     consecutive: number,
-    calls: number,
-    rateMilli: number,
+    windowCalls: number,
+    windowMs: number,
+    failureMilli: number,
+    slowMilli: number,
+    slowMs: number,
     callsMin: number,
     permits: number,
     successesMin: number,
+    nowMs: number,
   ): number;
+  breakerForce(handle: number, state: number, nowMs: number): number;
   /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
   breakerAt(handle: number): number;
   limiterAt(handle: number): number;
   breakerFree(handle: number): number;
   breakerAcquire(handle: number, nowMs: number): number;
-  breakerReturn(handle: number, permit: number, outcome: number, nowMs: number): number;
+  breakerReturn(handle: number, permit: number, outcome: number, tookMs: number, nowMs: number): number;
   breakerState(handle: number, nowMs: number): number;
   breakerWaitMs(handle: number, nowMs: number): number;
   breakerAcquireBatch(handles: number, count: number, permits: number, nowMs: number): number;

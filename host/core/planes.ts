@@ -8,23 +8,30 @@ import { type Core, codeOfStatus, coreOf } from "./core.ts";
 
 export interface BreakerOptionsRecord {
   readonly openMs: number;
-  readonly probeMs: number;
+  readonly halfOpenMs: number;
   readonly consecutive: number;
   readonly windowCalls: number;
-  readonly rateMilli: number;
+  readonly windowMs: number;
+  readonly failureMilli: number;
+  readonly slowMilli: number;
+  readonly slowMs: number;
   readonly callsMin: number;
   readonly permits: number;
   readonly successesMin: number;
+  readonly nowMs: number;
 }
 
 export interface BreakerView {
-  readonly state: "closed" | "open" | "half-open";
+  readonly state: "closed" | "open" | "half-open" | "forced-open" | "disabled";
   readonly inFlight: number;
   readonly probesOut: number;
   readonly granted: number;
   readonly refused: number;
   readonly opened: number;
   readonly waitMs: number;
+  readonly windowCalls: number;
+  readonly windowFailures: number;
+  readonly windowSlow: number;
 }
 
 export interface LimiterOptionsRecord {

@@ -45,7 +45,7 @@ export function createRetry(
   }
   const delayMs = (failures: number): number => {
     const [baseUs, capUs] = [Math.round(baseMs * US_PER_MS), Math.round(capMs * US_PER_MS)];
-    const delayUs = core.raw.backoffUs(baseUs, capUs, failures, JITTER[jitter], random.u32());
+    const delayUs = core.raw.backoffUs(0, baseUs, capUs, failures, JITTER[jitter], random.u32(), baseUs);
     return (delayUs >>> 0) / US_PER_MS;
   };
   const run = async <T>(work: Work<T>, runOptions?: RunOptions): Promise<Awaited<T>> => {

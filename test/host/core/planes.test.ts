@@ -18,13 +18,17 @@ const { raw } = core;
 const refused = expect.objectContaining({ code: "ARGUMENT" });
 const breaker = {
   openMs: 100,
-  probeMs: 1000,
+  halfOpenMs: 1000,
   consecutive: 2,
-  windowCalls: 0,
-  rateMilli: 0,
-  callsMin: 0,
+  windowCalls: 4,
+  windowMs: 0,
+  failureMilli: 1000,
+  slowMilli: 0,
+  slowMs: 0,
+  callsMin: 4,
   permits: 1,
   successesMin: 1,
+  nowMs: 0,
 };
 
 const limiter = {
@@ -47,8 +51,11 @@ describe("the typed plane", () => {
       refused: 0,
       opened: 0,
       waitMs: 0,
+      windowCalls: 0,
+      windowFailures: 0,
+      windowSlow: 0,
     });
-    for (let call = 0; call < 2; call += 1) raw.breakerReturn(handle, raw.breakerAcquire(handle, 0), 1, 0);
+    for (let call = 0; call < 2; call += 1) raw.breakerReturn(handle, raw.breakerAcquire(handle, 0), 1, 0, 0);
     raw.breakerAcquire(handle, 40);
     expect(typed.inspectBreaker(handle, 40)).toMatchObject({
       state: "open",
@@ -56,6 +63,8 @@ describe("the typed plane", () => {
       refused: 1,
       opened: 1,
       waitMs: 60,
+      windowCalls: 2,
+      windowFailures: 2,
     });
     raw.breakerAcquire(handle, 100);
     expect(typed.inspectBreaker(handle, 100)).toMatchObject({
