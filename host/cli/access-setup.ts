@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Core } from "../core/core.ts";
-import { createRateLimiter } from "../core/rate-limiter.ts";
+import { createRateLimit } from "../core/policy/rate-limit.ts";
 import { AccessControl } from "../gateway/access/access-control.ts";
 import { EMPTY_ACCESS, parseAccess } from "../gateway/access/access-file.ts";
 import { Audit } from "../gateway/access/audit.ts";
@@ -49,7 +49,7 @@ export function openAccess(options: {
   const { data, core, clock, logger, requestsPerSecond } = options;
   const path = accessPath(data);
   const limiter = (rate: { readonly limit: number; readonly periodMs?: number; readonly burst: number }) =>
-    new KeyedLimiter(() => createRateLimiter(core, clock, rate));
+    new KeyedLimiter(() => createRateLimit({ core, clock }, rate));
   const secrets = systemSecrets();
   const access = new AccessControl({
     access: watchedFile({

@@ -2,7 +2,7 @@
  * A clock read once a turn of the event loop: the first reader of a turn pays for the system's clock (some 150 ns), those
  * after it get the same number. Good for decisions that shape load; leases read the clock itself.
  */
-import type { PolicyClock } from "./policy.ts";
+import type { PolicyClock } from "./policy/policy.ts";
 
 export function turnClock(clock: PolicyClock): PolicyClock {
   let nowMs = 0;

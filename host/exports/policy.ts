@@ -1,88 +1,155 @@
 /**
- * tardigrade/policy: circuit breaker, retry and rate limiter for any Node program, on the same core as the devices.
+ * tardigrade/policy: circuit breaker, retry, timeout, bulkhead, rate limit, fallback and hedge for any Node program, on the same core as the devices.
  *
- *     const call = wrap(retry({ attempts: 3 }), circuitBreaker({ openMs: 5000 }));
- *     const answer = await call.run(({ signal }) => fetch(url, { signal }));
+ *     const call = wrap(retry({ attempts: 3 }), circuitBreaker({ openMs: 5000 }), timeout({ ms: 2000 }));
+ *     const answer = await call.execute(({ signal }) => fetch(url, { signal }));
  */
 
+import { openCore } from "../core/core.ts";
+import { readCoreBytes } from "../core/core-bytes.ts";
+import { type Bulkhead, type BulkheadOptions, createBulkhead } from "../core/policy/bulkhead.ts";
 import {
   type CircuitBreaker,
   type CircuitBreakerOptions,
   createCircuitBreaker,
-} from "../core/circuit-breaker.ts";
-import { type Core, openCore } from "../core/core.ts";
-import { readCoreBytes } from "../core/core-bytes.ts";
-import type { AsyncPolicy, PolicyClock } from "../core/policy.ts";
-import { createRateLimiter, type RateLimiter, type RateLimiterOptions } from "../core/rate-limiter.ts";
-import { createRetry, type PolicyRandom, type RetryOptions } from "../core/retry.ts";
+} from "../core/policy/circuit-breaker.ts";
+import { createFallback, type Fallback, type FallbackOptions } from "../core/policy/fallback.ts";
+import { createHedge, type Hedge, type HedgeOptions } from "../core/policy/hedge.ts";
+import type { PolicyClock, PolicyRandom, PolicySeams } from "../core/policy/policy.ts";
+import {
+  createRateLimit,
+  type QueuedRateLimit,
+  type RateLimit,
+  type RateLimitOptions,
+} from "../core/policy/rate-limit.ts";
+import { createRetry, type Retry, type RetryOptions } from "../core/policy/retry.ts";
+import { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from "../core/policy/retry-budget.ts";
+import { createTimeout, type Timeout, type TimeoutOptions } from "../core/policy/timeout.ts";
 import { turnClock } from "../core/turn-clock.ts";
 import { systemClock } from "../io/clock.ts";
 import { systemRandom } from "../io/random.ts";
 
 export { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+export { codeOfStatus } from "../core/core.ts";
 export type {
+  AdaptiveConcurrency,
+  Bulkhead,
+  BulkheadEvents,
+  BulkheadOptions,
+  BulkheadState,
+} from "../core/policy/bulkhead.ts";
+export type { Call, ExecuteOptions, Work } from "../core/policy/call.ts";
+export type {
+  BreakerEvents,
   BreakerState,
   CircuitBreaker,
   CircuitBreakerOptions,
   Outcome,
-} from "../core/circuit-breaker.ts";
-export {
-  type AsyncPolicy,
-  type Call,
-  type DirectPolicy,
-  type Policy,
-  type PolicyClock,
-  type RunOptions,
-  type Work,
-  wrap,
-} from "../core/policy.ts";
-export type { RateLimiter, RateLimiterOptions } from "../core/rate-limiter.ts";
-export type { PolicyRandom, RetryOptions } from "../core/retry.ts";
+} from "../core/policy/circuit-breaker.ts";
+export type { Observable } from "../core/policy/events.ts";
+export type {
+  Fallback,
+  FallbackEvents,
+  FallbackOptions,
+  FallbackState,
+  FallbackStep,
+} from "../core/policy/fallback.ts";
+export type { Hedge, HedgeEvents, HedgeOptions, HedgeState } from "../core/policy/hedge.ts";
+export type {
+  CommonOptions,
+  Policy,
+  PolicyClock,
+  PolicyMeter,
+  PolicyRandom,
+  SyncPolicy,
+} from "../core/policy/policy.ts";
+export type {
+  QueuedRateLimit,
+  RateAlgorithm,
+  RateLimit,
+  RateLimitEvents,
+  RateLimitOptions,
+  RateState,
+} from "../core/policy/rate-limit.ts";
+export type { Retry, RetryEvents, RetryOptions, RetryState } from "../core/policy/retry.ts";
+export type { RetryBudget, RetryBudgetOptions } from "../core/policy/retry-budget.ts";
+export type {
+  AdaptiveTimeout,
+  Timeout,
+  TimeoutEvents,
+  TimeoutOptions,
+  TimeoutState,
+} from "../core/policy/timeout.ts";
+export { wrap } from "../core/policy/wrap.ts";
 
-export interface TimeOptions {
+export interface SeamOptions {
   /** Default the system's monotonic clock, read once a turn of the event loop. */
   readonly clock?: PolicyClock;
-  /** Reads the default clock at each decision, which costs some 150 ns. */
+  /** Reads the default clock at each decision, which costs some 50 to 150 ns. */
   readonly exactTime?: boolean;
+  /** Default the system's dice. */
+  readonly random?: PolicyRandom;
 }
 
-export function circuitBreaker(options: CircuitBreakerOptions & TimeOptions = {}): CircuitBreaker {
-  return createCircuitBreaker(defaults().core, clockOf(options), options);
+/** Stops calling what keeps failing, and finds out cheaply when it is well again. Throws ARGUMENT, as all of these do. */
+export function circuitBreaker(options: CircuitBreakerOptions & SeamOptions = {}): CircuitBreaker {
+  return createCircuitBreaker(seamsOf(options), options);
 }
 
-export function retry(
-  options: RetryOptions & TimeOptions & { readonly random?: PolicyRandom } = {},
-): AsyncPolicy {
-  return createRetry(defaults().core, clockOf(options), options.random ?? defaults().random, options);
+/** Tries again, after waits that grow and are drawn at random, within a budget. */
+export function retry(options: RetryOptions & SeamOptions = {}): Retry {
+  return createRetry(seamsOf(options), options);
 }
 
-export function rateLimiter(options: RateLimiterOptions & TimeOptions): RateLimiter {
-  return createRateLimiter(defaults().core, clockOf(options), options);
+/** A budget that several retries and hedges share. */
+export function retryBudget(options: RetryBudgetOptions & SeamOptions = {}): RetryBudget {
+  return createRetryBudget(seamsOf(options), options);
 }
 
-interface Defaults {
-  readonly core: Core;
+/** Gives up what takes too long. */
+export function timeout(options: TimeoutOptions & SeamOptions): Timeout {
+  return createTimeout(seamsOf(options), options);
+}
+
+/** Lets so many calls in at once, and queues some, by priority. */
+export function bulkhead(options: BulkheadOptions & SeamOptions = {}): Bulkhead {
+  return createBulkhead(seamsOf(options), options);
+}
+
+/** Lets so many calls through each period. */
+export function rateLimit(
+  options: RateLimitOptions & SeamOptions & { readonly maxWaitMs: number },
+): QueuedRateLimit;
+export function rateLimit(options: RateLimitOptions & SeamOptions): RateLimit;
+export function rateLimit(options: RateLimitOptions & SeamOptions): QueuedRateLimit {
+  return createRateLimit(seamsOf(options), options);
+}
+
+/** Answers with something else when a call fails. */
+export function fallback(options: FallbackOptions & SeamOptions): Fallback {
+  return createFallback(seamsOf(options), options);
+}
+
+/** Makes a call that is late once more, and takes the first answer. */
+export function hedge(options: HedgeOptions & SeamOptions): Hedge {
+  return createHedge(seamsOf(options), options);
+}
+
+interface Defaults extends PolicySeams {
   readonly exact: PolicyClock;
-  readonly turn: PolicyClock;
-  readonly random: PolicyRandom;
 }
 
 let shared: Defaults | undefined;
 
 /** One core a process, opened when the first policy is made. */
-function defaults(): Defaults {
+function seamsOf(options: SeamOptions): PolicySeams {
   if (shared === undefined) {
-    const clock = systemClock();
-    shared = {
-      core: openCore(readCoreBytes()),
-      exact: clock,
-      turn: turnClock(clock),
-      random: systemRandom(),
-    };
+    const exact = systemClock();
+    shared = { core: openCore(readCoreBytes()), exact, clock: turnClock(exact), random: systemRandom() };
   }
-  return shared;
-}
-
-function clockOf(options: TimeOptions): PolicyClock {
-  return options.clock ?? (options.exactTime ? defaults().exact : defaults().turn);
+  return {
+    core: shared.core,
+    clock: options.clock ?? (options.exactTime ? shared.exact : shared.clock),
+    random: options.random ?? shared.random,
+  };
 }

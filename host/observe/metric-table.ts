@@ -119,6 +119,11 @@ export const METRICS: readonly MetricRow[] = [
     "Messages and states that a plugin did not get through, by code.",
     ["plugin", "code"],
   ),
+  counter(
+    "tardigrade_policy_results_total",
+    "What policies decided and how their calls ended; the results are those of docs/policies.md.",
+    ["policy", "result"],
+  ),
   duration("tardigrade_plugin_call_seconds", "Time of a plugin's answer, waiting for its turn left out.", [
     "plugin",
   ]),

@@ -1,7 +1,7 @@
 /** Access control for tests: real hashes, counted; the core's limiters on the test's clock; an audit that is kept. */
 import { openCore } from "../../host/core/core.ts";
 import { readCoreBytes } from "../../host/core/core-bytes.ts";
-import { createRateLimiter } from "../../host/core/rate-limiter.ts";
+import { createRateLimit } from "../../host/core/policy/rate-limit.ts";
 import { AccessControl } from "../../host/gateway/access/access-control.ts";
 import { type AccessFile, EMPTY_ACCESS } from "../../host/gateway/access/access-file.ts";
 import { Audit, type AuditEntry } from "../../host/gateway/access/audit.ts";
@@ -31,7 +31,7 @@ export interface TestAccess {
 export function testAccess(clock: Clock, people: TestPeople = { access: EMPTY_ACCESS }): TestAccess {
   const core = openCore(readCoreBytes());
   const limiter = (limit: number, periodMs: number, burst: number) =>
-    new KeyedLimiter(() => createRateLimiter(core, clock, { limit, periodMs, burst }));
+    new KeyedLimiter(() => createRateLimit({ core, clock }, { limit, periodMs, burst }));
   const hashes: HashCounts = { passwords: 0, secrets: 0 };
   const secrets = countingSecrets(hashes);
   const written: AuditEntry[] = [];

@@ -1,5 +1,5 @@
 /** A clock that stands until it is moved, with its alarms. */
-import type { PolicyClock } from "../../host/core/policy.ts";
+import type { PolicyClock } from "../../host/core/policy/policy.ts";
 
 export class ManualClock implements PolicyClock {
   nowMs = 0;
@@ -19,6 +19,11 @@ export class ManualClock implements PolicyClock {
     };
   }
 
+  #due(): { readonly atMs: number; readonly call: () => void } | undefined {
+    const due = [...this.#alarms].filter((entry) => entry.atMs <= this.nowMs);
+    return due.sort((a, b) => a.atMs - b.atMs)[0];
+  }
+
   get waiting(): readonly number[] {
     return [...this.#alarms].map((entry) => entry.atMs - this.nowMs);
   }
@@ -26,8 +31,7 @@ export class ManualClock implements PolicyClock {
   /** Moves on, calls what is due, and lets the promises that hang on it run. */
   async advance(ms: number): Promise<void> {
     this.nowMs += ms;
-    for (const entry of [...this.#alarms].sort((a, b) => a.atMs - b.atMs)) {
-      if (entry.atMs > this.nowMs) continue;
+    for (let entry = this.#due(); entry !== undefined; entry = this.#due()) {
       this.#alarms.delete(entry);
       entry.call();
     }

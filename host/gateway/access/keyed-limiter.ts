@@ -2,23 +2,23 @@
  * One token bucket of the core for each key that comes from outside (an address, a name). The table is bounded: at KEYS_MAX the key
  * that was longest unused makes room, which can only forgive, never refuse, somebody.
  */
-import type { RateLimiter } from "../../core/rate-limiter.ts";
+import type { RateLimit } from "../../core/policy/rate-limit.ts";
 
 export const KEYS_MAX = 1024;
 
 export class KeyedLimiter {
-  readonly #create: () => RateLimiter;
+  readonly #create: () => RateLimit;
   readonly #keysMax: number;
-  readonly #limiters = new Map<string, RateLimiter>();
+  readonly #limiters = new Map<string, RateLimit>();
 
-  constructor(create: () => RateLimiter, keysMax: number = KEYS_MAX) {
+  constructor(create: () => RateLimit, keysMax: number = KEYS_MAX) {
     this.#create = create;
     this.#keysMax = keysMax;
   }
 
   /** True when a token was taken. */
   take(key: string): boolean {
-    return this.#of(key).tryTake();
+    return this.#of(key).tryAcquire() === 0;
   }
 
   /** Milliseconds until one could be taken, 0 when now. A key that nobody used yet has room and takes none in the table. */
@@ -27,11 +27,11 @@ export class KeyedLimiter {
   }
 
   close(): void {
-    for (const limiter of this.#limiters.values()) limiter[Symbol.dispose]();
+    for (const limiter of this.#limiters.values()) limiter.close();
     this.#limiters.clear();
   }
 
-  #of(key: string): RateLimiter {
+  #of(key: string): RateLimit {
     const known = this.#limiters.get(key);
     if (known !== undefined) {
       // Newest last.
@@ -40,9 +40,9 @@ export class KeyedLimiter {
       return known;
     }
     if (this.#limiters.size >= this.#keysMax) {
-      const [oldest, limiter] = this.#limiters.entries().next().value as [string, RateLimiter];
+      const [oldest, limiter] = this.#limiters.entries().next().value as [string, RateLimit];
       this.#limiters.delete(oldest);
-      limiter[Symbol.dispose]();
+      limiter.close();
     }
     const limiter = this.#create();
     this.#limiters.set(key, limiter);

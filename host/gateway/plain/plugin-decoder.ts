@@ -1,7 +1,7 @@
 /**
  * A plugin as a decoder: messages wait in a bounded queue, pass a circuit breaker, and what comes back is checked.
  *
- *   decode(), encode() --> queue (QUEUE_MAX) --> breaker --> runner (a thread) --> check --> readings, states, publish
+ *   decode(), encode() --> bulkhead (one at a time, QUEUE_MAX in all) --> breaker --> runner (a thread) --> check --> readings, states, publish
  *                            | full                | open         | trap, time, memory   | garbage
  *                            '---------------------'--------------'----------------------'--> one message is left out, counted
  *
@@ -11,8 +11,11 @@
  */
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
-import { type CircuitBreaker, createCircuitBreaker } from "../../core/circuit-breaker.ts";
 import type { Core } from "../../core/core.ts";
+import { createBulkhead } from "../../core/policy/bulkhead.ts";
+import { type CircuitBreaker, createCircuitBreaker } from "../../core/policy/circuit-breaker.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import { wrap } from "../../core/policy/wrap.ts";
 import type { Clock, Meter, PluginCall, PluginRunner } from "../../io/seams.ts";
 import type { Decoder } from "./decoder.ts";
 import { decodedOf, publishOf } from "./plugin-output.ts";
@@ -60,37 +63,32 @@ export function pluginDecoder(options: PluginDecoderOptions): Decoder {
 class PluginCalls {
   readonly #options: PluginDecoderOptions;
   readonly #breaker: CircuitBreaker;
-  #waiting = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #policy: Policy;
 
   constructor(options: PluginDecoderOptions) {
     this.#options = options;
-    this.#breaker = createCircuitBreaker(options.core, options.clock, {
+    const { meter, family } = options;
+    this.#breaker = createCircuitBreaker(options, {
+      name: `plugin ${family}`,
+      meter,
       consecutiveFailures: FAILURES_MAX,
       openMs: OPEN_MS,
-      isFailure: (error) => FAILURES.has(codeOf(error)),
+      classify: (error) => (FAILURES.has(codeOf(error)) ? "failure" : "success"),
     });
+    const queue = createBulkhead(options, {
+      name: `plugin ${family} queue`,
+      meter,
+      limit: 1,
+      queue: QUEUE_MAX - 1,
+    });
+    this.#policy = wrap(queue, this.#breaker);
   }
 
   /** In the order of the calls. */
-  run<T>(call: PluginCall, check: (answer: unknown) => T): Promise<T> {
-    if (this.#waiting >= QUEUE_MAX) {
-      return Promise.reject(this.#counted("QUEUE_FULL", `${QUEUE_MAX} messages wait for it already`));
-    }
-    this.#waiting += 1;
-    const turn = this.#last.then(() => this.#once(call, check));
-    this.#last = turn
-      .catch(() => undefined)
-      .then(() => {
-        this.#waiting -= 1;
-      });
-    return turn;
-  }
-
-  async #once<T>(call: PluginCall, check: (answer: unknown) => T): Promise<T> {
+  async run<T>(call: PluginCall, check: (answer: unknown) => T): Promise<Awaited<T>> {
     const { runner, clock, meter, family } = this.#options;
     try {
-      return await this.#breaker.run(async () => {
+      return await this.#policy.execute(async () => {
         const startMs = clock.monotonicMs();
         const answer = await runner.call(call);
         meter.duration("tardigrade_plugin_call_seconds", clock.monotonicMs() - startMs, { plugin: family });
@@ -98,8 +96,10 @@ class PluginCalls {
       });
     } catch (error) {
       const code = codeOf(error);
+      if (code === "BULKHEAD_FULL")
+        throw this.#counted("QUEUE_FULL", `${QUEUE_MAX} messages wait for it already`);
       if (code === "BREAKER_OPEN") {
-        const waitMs = Math.ceil(this.#breaker.waitMs());
+        const waitMs = Math.ceil(this.#breaker.waitMs);
         throw this.#counted(
           code,
           `it failed ${FAILURES_MAX} times in a row; it is tried again in ${waitMs} ms`,

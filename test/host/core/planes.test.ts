@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { createCircuitBreaker } from "../../../host/core/circuit-breaker.ts";
 import { readCoreBytes } from "../../../host/core/core-bytes.ts";
 import { type Instantiate, openPlanes } from "../../../host/core/planes.ts";
+import { createCircuitBreaker } from "../../../host/core/policy/circuit-breaker.ts";
 import { componentFolder, keepCoverage } from "../../support/core.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
@@ -98,7 +98,7 @@ describe("the typed plane", () => {
 
   test("sees what policies of the host have taken from the pools", () => {
     const before = typed.inspectPools();
-    const policy = createCircuitBreaker(core, new ManualClock());
+    const policy = createCircuitBreaker({ core, clock: new ManualClock() });
     raw.ewmaCreate(0.5, 4, 0, 0);
     raw.clockCreate(1000, 0n);
     const after = typed.inspectPools();
@@ -107,7 +107,7 @@ describe("the typed plane", () => {
     expect(after.clocks.used - before.clocks.used).toBe(1);
     expect(after.limiters).toEqual(before.limiters);
     expect(typed.inspectBreaker(policy.handle, 0).state).toBe("closed");
-    policy[Symbol.dispose]();
+    policy.close();
     expect(typed.inspectPools().breakers).toEqual(before.breakers);
   });
 
