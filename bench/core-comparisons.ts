@@ -2,12 +2,12 @@
 import { TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace-base";
 import {
   BrokenCircuitError,
-  bulkhead as cockatielBulkhead,
-  circuitBreaker as cockatielBreaker,
-  retry as cockatielRetry,
-  timeout as cockatielTimeout,
   ConsecutiveBreaker,
   ConstantBackoff,
+  circuitBreaker as cockatielBreaker,
+  bulkhead as cockatielBulkhead,
+  retry as cockatielRetry,
+  timeout as cockatielTimeout,
   ExponentialBackoff,
   handleAll,
   noJitterGenerator,
@@ -109,9 +109,17 @@ export function decisions(): readonly {
       },
       floorPerSecond: 1e6,
     },
-    { claim: "retry, next delay", decide: (index) => again.nextDelay((index % 64) + 1) | 0, floorPerSecond: 5e6 },
+    {
+      claim: "retry, next delay",
+      decide: (index) => again.nextDelay((index % 64) + 1) | 0,
+      floorPerSecond: 5e6,
+    },
     { claim: "rate check", decide: () => limit.tryAcquire(), floorPerSecond: 10e6 },
-    { claim: "bulkhead, acquire and release", decide: () => room.tryAcquire() + room.release(), floorPerSecond: 1e6 },
+    {
+      claim: "bulkhead, acquire and release",
+      decide: () => room.tryAcquire() + room.release(),
+      floorPerSecond: 1e6,
+    },
     {
       claim: "ratio sampler",
       decide: (index) => (sampler.sample(index, Math.imul(index, 0x9e3779b1)) ? 1 : 0),
@@ -144,7 +152,11 @@ function breakers(): Comparison[] {
   const ours = circuitBreaker({ consecutiveFailures: FAILURES });
   const theirs = theirBreaker();
   const work = async (index: number): Promise<number> => index;
-  const opossum = new Opossum(work, { timeout: false, errorThresholdPercentage: 50, rollingCountTimeout: 10_000 });
+  const opossum = new Opossum(work, {
+    timeout: false,
+    errorThresholdPercentage: 50,
+    rollingCountTimeout: 10_000,
+  });
   const windowed = circuitBreaker({ failureRate: 0.5, windowMs: 10_000 });
   const mixed = async (index: number): Promise<number> => {
     if (index % 8 === 7) throw failed;
@@ -382,7 +394,10 @@ function others(): Comparison[] {
       .map((word) => (word >>> 0).toString(16).padStart(8, "0"))
       .join(""),
   );
-  const halves = ids.map((id) => [Number.parseInt(id.slice(16, 24), 16) | 0, Number.parseInt(id.slice(24), 16) | 0]);
+  const halves = ids.map((id) => [
+    Number.parseInt(id.slice(16, 24), 16) | 0,
+    Number.parseInt(id.slice(24), 16) | 0,
+  ]);
   const highs = Int32Array.from(halves, ([high]) => high ?? 0);
   const lows = Int32Array.from(halves, ([, low]) => low ?? 0);
   const nodes = Array.from({ length: NODES }, (_, index) => `10.0.0.${index}:1883`);
@@ -395,7 +410,9 @@ function others(): Comparison[] {
       calls: CALLS,
       ours: direct((index) => (ours.sample(highs[index % KEYS] ?? 0, lows[index % KEYS] ?? 0) ? 1 : 1)),
       peer: peer("@opentelemetry/sdk-trace-base"),
-      theirs: direct((index) => (theirs.shouldSample({} as never, ids[index % KEYS] ?? "").decision === 2 ? 1 : 1)),
+      theirs: direct((index) =>
+        theirs.shouldSample({} as never, ids[index % KEYS] ?? "").decision === 2 ? 1 : 1,
+      ),
       note: "ours takes the id's last 64 bits as two numbers, theirs as hexadecimal text; half of the traces in both, not the same half",
       goal: 5,
     },
@@ -404,7 +421,9 @@ function others(): Comparison[] {
       calls: CALLS,
       ours: direct((index) => (ours.sampleTrace(ids[index % KEYS] ?? "") ? 1 : 1)),
       peer: peer("@opentelemetry/sdk-trace-base"),
-      theirs: direct((index) => (theirs.shouldSample({} as never, ids[index % KEYS] ?? "").decision === 2 ? 1 : 1)),
+      theirs: direct((index) =>
+        theirs.shouldSample({} as never, ids[index % KEYS] ?? "").decision === 2 ? 1 : 1,
+      ),
       note: "the same text for both",
     },
     {

@@ -28,10 +28,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 1,
     load: async () => (await import("./virtual.ts")).virtualSuite,
   },
-  policy: {
-    about: "decisions of breaker, retry and rate limiter, beside cockatiel",
+  core: {
+    about: "decisions of every policy, sampler and placement, beside cockatiel, opossum, limiter and others",
     rounds: 9,
-    load: async () => (await import("./policy.ts")).policySuite,
+    load: async () => (await import("./core.ts")).coreSuite,
   },
   native: {
     about: "cycles on the emulated Cortex-M0+ beside C, and emulated Picos in real time (gcc-arm-none-eabi)",

@@ -14,6 +14,7 @@ import type { Core } from "../core/core.ts";
 import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
 import { createHybridClock } from "../core/hybrid-clock.ts";
+import { type Backoff, type BackoffOptions, createBackoff } from "../core/policy/backoff.ts";
 import type { AccessControl } from "../gateway/access/access-control.ts";
 import { brokerLogin } from "../gateway/access/broker-login.ts";
 import type { Principal } from "../gateway/access/principal.ts";
@@ -22,6 +23,7 @@ import { DEFAULT_THRESHOLDS } from "../gateway/error-monitor.ts";
 import { type Gateway, openGateway } from "../gateway/gateway.ts";
 import type { RuleSet } from "../gateway/plain/rule.ts";
 import type { ProxySource } from "../gateway/proxy-port.ts";
+import { REOPEN } from "../gateway/serial-link.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import { type EmbeddedBroker, openEmbeddedBroker } from "../io/mqtt-embedded.ts";
@@ -115,7 +117,7 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
     const core = openCore(readCoreBytes());
     const { requestsPerSecond } = config.http;
     const parts = openAccess({ data: config.data, core, clock, logger, requestsPerSecond });
-    const broker = await openBroker(config, { meter, logger, clock, access: parts.access });
+    const broker = await openBroker(config, { meter, logger, clock, core, access: parts.access });
     closers.unshift(() => broker.close());
     const state = await openState(config);
     closers.unshift(() => state.close());
@@ -198,8 +200,8 @@ async function gatewayOptions(
     log: { segmentBytes: store.segmentMb * MB, pendingBytesMax: config.limits.pendingMb * MB },
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
     thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
-    ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, logger) }),
-    ...(config.serial.length === 0 ? {} : { serial: await serialOptions(config.serial) }),
+    ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, { logger, core }) }),
+    ...(config.serial.length === 0 ? {} : { serial: await serialOptions(config.serial, core) }),
   };
 }
 
@@ -214,7 +216,7 @@ async function sourcesOf(
   },
 ): Promise<ProxySource[]> {
   const sources: ProxySource[] = [];
-  if (firmata.length > 0) sources.push(await firmataSource(firmata));
+  if (firmata.length > 0) sources.push(await firmataSource(firmata, parts.core));
   const { families, rules, controls, plugins } = plain;
   if (families.length + rules.length + plugins.length === 0) return sources;
   const { FAMILY_RULES } = await import("../gateway/plain/families.ts");
@@ -229,13 +231,13 @@ async function sourcesOf(
 }
 
 /** Missing packages end the start, as for serial ports. */
-async function firmataSource(boards: Config["firmata"]): Promise<ProxySource> {
+async function firmataSource(boards: Config["firmata"], core: Core): Promise<ProxySource> {
   const { FirmataSource } = await import("../gateway/firmata/firmata-source.ts");
   const { johnnyFive, loadFirmata } = await import("../io/firmata.ts");
   const ports = await openPorts(boards);
   await loadFirmata();
   const bindings = boards.map(({ baud, ...board }) => ({ ...board, baudRate: baud }));
-  return new FirmataSource(bindings, { ports, driver: johnnyFive() });
+  return new FirmataSource(bindings, { ports, driver: johnnyFive(), backoff: backoffOf(core, REOPEN) });
 }
 
 /** A missing package ends the start: a link that can never open would only fill the log. */
@@ -245,15 +247,27 @@ async function openPorts(links: readonly { readonly port: string }[]): Promise<S
   return systemSerial();
 }
 
-async function serialOptions(serial: Config["serial"]) {
-  const links = serial.map(({ port, baud, device }) => ({ port, baudRate: baud, device }));
-  return { ports: await openPorts(serial), links };
+/** Waits between connections to a broker. */
+const RECONNECT: BackoffOptions = { baseMs: 1000, capMs: 15_000, jitter: "equal" };
+
+function backoffOf(core: Core, options: BackoffOptions): Backoff {
+  return createBackoff({ core, random: systemRandom() }, options);
 }
 
-async function forwarderOptions(forward: NonNullable<Config["forward"]>, site: string, logger: Logger) {
+async function serialOptions(serial: Config["serial"], core: Core) {
+  const links = serial.map(({ port, baud, device }) => ({ port, baudRate: baud, device }));
+  return { ports: await openPorts(serial), links, backoff: backoffOf(core, REOPEN) };
+}
+
+async function forwarderOptions(
+  forward: NonNullable<Config["forward"]>,
+  site: string,
+  { logger, core }: { readonly logger: Logger; readonly core: Core },
+) {
   const { forwardLink } = await import("../io/mqtt-forward.ts");
   const clientId = forward.clientId ?? `tardigrade-${site}`;
-  return { target: forward.url, link: forwardLink({ ...forward, clientId, logger }) };
+  const backoff = backoffOf(core, RECONNECT);
+  return { target: forward.url, link: forwardLink({ ...forward, clientId, logger, backoff }) };
 }
 
 async function openBroker(
@@ -262,6 +276,7 @@ async function openBroker(
     readonly meter: Meter;
     readonly logger: Logger;
     readonly clock: Clock;
+    readonly core: Core;
     readonly access: AccessControl;
   },
 ): Promise<Broker> {
@@ -276,6 +291,7 @@ async function openBroker(
       will: { topic: bridgeTopic(site, "state"), payload: "offline" },
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
+      backoff: backoffOf(parts.core, RECONNECT),
       meter,
       logger,
     });

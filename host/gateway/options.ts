@@ -1,4 +1,5 @@
 /** What a gateway is made of and what it is when it runs. */
+import type { Backoff } from "../core/policy/backoff.ts";
 import type { Broker, Clock, Disk, Logger, Meter, Random, SerialPorts } from "../io/seams.ts";
 import type { SegmentLogOptions } from "../store/segment-log.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -48,6 +49,8 @@ export interface GatewayOptions {
     readonly ports: SerialPorts;
     readonly links: readonly SerialBinding[];
     readonly silenceMs?: number;
+    /** Waits between openings of a port. */
+    readonly backoff: Backoff;
   };
   /** Devices that do not speak our protocol. */
   readonly sources?: readonly ProxySource[];

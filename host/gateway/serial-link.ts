@@ -7,21 +7,22 @@
  *
  * A port says nothing when a board behind it hangs, and sometimes nothing when it was pulled, so silence is the judge: firmware
  * sends a receipt every 5 s at the least. The device is whom the configuration says; the hello tells the rest. Back-off is
- * exponential with jitter (Brooker, "Exponential backoff and jitter"), for a hub comes back with all its ports at once.
+ * the core's, with jitter, for a hub comes back with all its ports at once.
  */
 import { isTardigradeError } from "../../protocols/error.ts";
 import { RETRY_MS, StreamLink } from "../../protocols/link.ts";
 import { encodeMessage } from "../../protocols/message.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
 import { ERRORS, type ErrorCode, LIMITS } from "../../protocols/table.ts";
-import type { ByteStream, Clock, Dispose, Meter, Random, SerialPorts } from "../io/seams.ts";
+import type { Backoff, BackoffOptions } from "../core/policy/backoff.ts";
+import type { ByteStream, Clock, Dispose, Meter, SerialPorts } from "../io/seams.ts";
 import type { DeviceLink, SerialBinding } from "./device-links.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 
 /** Three heartbeats of the firmware. */
 export const SILENCE_MS = 15_000;
-export const REOPEN_BASE_MS = 250;
-export const REOPEN_CAP_MS = 10_000;
+/** Of ports that could not be opened, or were lost. */
+export const REOPEN: BackoffOptions = { baseMs: 250, capMs: 10_000, jitter: "equal" };
 /** A hello is asked for at most so often. */
 const HELLO_ASK_MS = 1000;
 /** While nothing can be taken, how often that is asked again. */
@@ -34,7 +35,7 @@ export interface SerialLinkOptions {
   readonly binding: SerialBinding;
   readonly ports: SerialPorts;
   readonly clock: Clock;
-  readonly random: Random;
+  readonly backoff: Backoff;
   readonly monitor: ErrorMonitor;
   readonly meter: Meter;
   /** Silence after which the port is closed and opened again. */
@@ -194,15 +195,14 @@ export class SerialLink implements DeviceLink {
   /** The port could not be opened, or is of no use any more. */
   #failed(code: ErrorCode, message: string): void {
     if (this.#closed) return;
-    const { monitor, random, clock } = this.#options;
+    const { monitor, backoff, clock } = this.#options;
     this.#release();
     this.#options.meter.count("tardigrade_serial_failures_total", { device: this.device, code });
     monitor.report(code, { component: "serial", device: this.device, message });
     // A cable that is put in again at once is worth a count, and no alert.
     if (this.#attempt > 0) monitor.raise(this.#alertId, { code, message: `${this.device}: ${message}` });
-    const delayMs = reopenDelayMs(this.#attempt, random.unit());
     this.#attempt += 1;
-    this.#wake(clock.monotonicMs() + delayMs, () => this.open());
+    this.#wake(clock.monotonicMs() + backoff(this.#attempt), () => this.open());
   }
 
   #release(): void {
@@ -242,12 +242,6 @@ export class SerialLink implements DeviceLink {
   #count(name: string, by = 1): void {
     this.#options.meter.count(name, { device: this.device }, by);
   }
-}
-
-/** `unit` is uniform in [0, 1): at least half of the exponential step. */
-export function reopenDelayMs(attempt: number, unit: number): number {
-  const stepMs = Math.min(REOPEN_CAP_MS, REOPEN_BASE_MS * 2 ** Math.min(attempt, 16));
-  return (stepMs * (1 + unit)) / 2;
 }
 
 /** On a slow line the longest frame and what answers it take longer than the usual wait; sooner would only repeat. */

@@ -8,7 +8,7 @@ import type { PresenceBoard } from "./presence.ts";
 import { SerialLink, SILENCE_MS } from "./serial-link.ts";
 
 export function serialLinks(
-  { serial, clock, random, meter }: GatewayOptions,
+  { serial, clock, meter }: GatewayOptions,
   parts: {
     readonly monitor: ErrorMonitor;
     readonly accepts: () => boolean;
@@ -18,11 +18,11 @@ export function serialLinks(
   },
 ): DeviceLinks {
   if (serial === undefined) return new DeviceLinks([]);
-  const { ports, links, silenceMs = SILENCE_MS } = serial;
+  const { ports, links, silenceMs = SILENCE_MS, backoff } = serial;
   const { monitor, accepts, ingest, presence, onError } = parts;
   const linkOf = (device: string, binding: SerialBinding): SerialLink =>
     new SerialLink({
-      ...{ binding, ports, clock, random, meter, silenceMs, monitor, accepts },
+      ...{ binding, ports, clock, backoff, meter, silenceMs, monitor, accepts },
       receive: (payload) => {
         try {
           ingest.receive(device, payload);

@@ -7,7 +7,9 @@
  * it publishes anew when the connection is back, or a message that the protocol repeats.
  */
 import { connect, type IClientOptions, type MqttClient } from "mqtt";
+import type { Backoff } from "../core/policy/backoff.ts";
 import { topicMatcher } from "./mqtt-match.ts";
+import { growReconnect } from "./mqtt-reconnect.ts";
 import type { Broker, Delivery, Dispose, Logger, Meter } from "./seams.ts";
 
 export interface ExternalBrokerOptions {
@@ -18,7 +20,8 @@ export interface ExternalBrokerOptions {
   readonly password?: string;
   /** Published by the broker, retained, when this process is gone. */
   readonly will?: { readonly topic: string; readonly payload: string };
-  readonly reconnectMs?: number;
+  /** Waits between connections; a second each without. */
+  readonly backoff?: Backoff;
   readonly keepaliveSeconds?: number;
   /** QoS 1 publishes without an answer; beyond it they are dropped and counted. */
   readonly inFlightMax?: number;
@@ -55,7 +58,7 @@ class ExternalBroker implements Broker {
       clientId: options.clientId,
       clean: false,
       protocolVersion: 4,
-      reconnectPeriod: options.reconnectMs ?? 1000,
+      reconnectPeriod: 1000,
       reconnectOnConnackError: true,
       connectTimeout: 10_000,
       keepalive: options.keepaliveSeconds ?? 30,
@@ -68,6 +71,7 @@ class ExternalBroker implements Broker {
         : { will: { ...options.will, payload: Buffer.from(options.will.payload), qos: 1, retain: true } }),
       ...options.tls,
     });
+    if (options.backoff !== undefined) growReconnect(this.#client, options.backoff);
     this.#client.on("connect", () => this.#setUp(true));
     this.#client.on("close", () => this.#setUp(false));
     // Without a listener it would be thrown; the connection is tried again in any case.

@@ -15,6 +15,8 @@
 import { Readable } from "node:stream";
 import { connect, type IClientOptions, type IStore, type Packet } from "mqtt";
 import { TardigradeError } from "../../protocols/error.ts";
+import type { Backoff } from "../core/policy/backoff.ts";
+import { growReconnect } from "./mqtt-reconnect.ts";
 import type { Dispose, ExactlyOnceLink, Logger, OutgoingPacket, PacketStore } from "./seams.ts";
 
 export interface ForwardLinkOptions {
@@ -23,7 +25,8 @@ export interface ForwardLinkOptions {
   readonly clientId: string;
   readonly username?: string;
   readonly password?: string;
-  readonly reconnectMs?: number;
+  /** Waits between connections; a second each without. */
+  readonly backoff?: Backoff;
   readonly tls?: Pick<IClientOptions, "ca" | "cert" | "key" | "rejectUnauthorized">;
   readonly logger: Logger;
 }
@@ -45,7 +48,7 @@ class ForwardLink implements ExactlyOnceLink {
       clientId: options.clientId,
       clean: false,
       protocolVersion: 4,
-      reconnectPeriod: options.reconnectMs ?? 1000,
+      reconnectPeriod: 1000,
       reconnectOnConnackError: true,
       connectTimeout: 10_000,
       queueQoSZero: false,
@@ -54,6 +57,7 @@ class ForwardLink implements ExactlyOnceLink {
       ...(options.password === undefined ? {} : { password: options.password }),
       ...options.tls,
     });
+    if (options.backoff !== undefined) growReconnect(this.#client, options.backoff);
     this.#client.on("connect", (connack) => {
       if (!connack.sessionPresent) logger.debug("the receiving broker had no session of ours");
       this.#setUp(true);

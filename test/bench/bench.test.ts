@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ROOT } from "../../bench/child.ts";
+import { coreSuite } from "../../bench/core.ts";
 import { ingestSuite } from "../../bench/ingest.ts";
 import { logSuite } from "../../bench/log.ts";
 import { interleave, median, type SuiteOptions, sameChecksum, versionOf } from "../../bench/measure.ts";
 import { mosquittoBinary } from "../../bench/mosquitto.ts";
-import { policySuite } from "../../bench/policy.ts";
 import { ArrivalBook } from "../../bench/punctuality.ts";
 import { benchRow, formatRows } from "../../bench/rows.ts";
 import { virtualSuite } from "../../bench/virtual.ts";
@@ -43,12 +43,11 @@ describe("suites, small", () => {
     await expect(virtualSuite({ ...options, cli: join(folder, "none.js") })).rejects.toThrow("npm run build");
   });
 
-  test("policy: ours and cockatiel do the same work", async () => {
-    const rows = await policySuite(options);
+  test("core: ours and the peers do the same work", async () => {
+    const rows = await coreSuite(options);
     expectRows(rows);
-    expect(new Set(rows.map(({ peer }) => `${peer.name} ${peer.version}`))).toEqual(
-      new Set([`cockatiel ${versionOf("cockatiel")}`]),
-    );
+    for (const name of ["cockatiel", "opossum", "limiter", "rate-limiter-flexible", "hashring"])
+      expect(rows.map(({ peer }) => `${peer.name} ${peer.version}`)).toContain(`${name} ${versionOf(name)}`);
   });
 
   test("log: the segment log and lmdb read back the same records", async () => {

@@ -1,9 +1,12 @@
 /** A gateway world with a serial line, and a virtual board in stream mode at its end. */
 import { VirtualBoard } from "../../boards/simulators/virtual/board.ts";
+import { createBackoff } from "../../host/core/policy/backoff.ts";
 import type { GatewayOptions } from "../../host/gateway/gateway.ts";
 import type { LogRecord } from "../../host/gateway/record.ts";
+import { REOPEN } from "../../host/gateway/serial-link.ts";
 import { type SimulatedLine, SimulatedSerial } from "../../host/world/serial.ts";
 import { builtApp, systemModule } from "./board-rig.ts";
+import { openTestCore } from "./core.ts";
 import { GatewayWorld } from "./gateway-world.ts";
 
 export const DEVICE = "greenhouse-01";
@@ -22,6 +25,7 @@ export class SerialWorld extends GatewayWorld {
       serial: {
         ports: this.serial.ports(),
         links: [{ port: PORT, baudRate: 115_200, device: DEVICE }],
+        backoff: createBackoff({ core: openTestCore(), random: this.random.fork("reopen") }, REOPEN),
       },
     };
   }

@@ -1,6 +1,7 @@
 /** Retry with the core's backoff; assembly/resilience/retry.ts has the kinds of backoff and jitter, retry-budget.ts the budget. */
 import { TardigradeError } from "../../../protocols/error.ts";
 import { ERRORS } from "../../../protocols/table.ts";
+import { BACKOFFS, type Backoff, createBackoff, JITTERS } from "./backoff.ts";
 import type { CallScope, ExecuteOptions, Work } from "./call.ts";
 import { type Observable, Reporter } from "./events.ts";
 import {
@@ -16,8 +17,6 @@ import { retryAfterOf } from "./retry-after.ts";
 import { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from "./retry-budget.ts";
 import { type PolicyTimers, pause, timersOf } from "./timers.ts";
 
-const BACKOFFS = { exponential: 0, constant: 1, linear: 2, fibonacci: 3 } as const;
-const JITTERS = { none: 0, full: 1, equal: 2, decorrelated: 3 } as const;
 const US_PER_MS = 1000;
 const DELAY_MS_MAX = 4_294_967;
 const EXHAUSTED = -ERRORS.RETRIES_EXHAUSTED.number;
@@ -88,8 +87,7 @@ class BackoffRetry implements Retry {
   readonly #reporter: Reporter<RetryEvents>;
   readonly #options: RetryOptions;
   readonly #attempts: number;
-  readonly #baseUs: number;
-  readonly #capUs: number;
+  readonly #backoff: Backoff;
   readonly #budget: RetryBudget | undefined;
   readonly #ownsBudget: boolean;
   /** Of adaptive retries: how the last attempts ended, in a circle, and the failures among them. */
@@ -118,8 +116,7 @@ class BackoffRetry implements Retry {
       );
     }
     this.#attempts = attempts;
-    this.#baseUs = Math.round(baseMs * US_PER_MS);
-    this.#capUs = Math.round(capMs * US_PER_MS);
+    this.#backoff = createBackoff(seams, { ...options, baseMs, capMs });
     this.#ownsBudget = budget !== false && !(budget !== undefined && "tryRetry" in budget);
     this.#budget =
       budget === false
@@ -149,19 +146,7 @@ class BackoffRetry implements Retry {
   nextDelay(failures: number, lastMs = 0): number {
     if (failures >= this.#worthwhile()) return EXHAUSTED;
     if (this.#budget !== undefined && !this.#budget.tryRetry()) return OVER_BUDGET;
-    const { backoff = "exponential", jitter = "full" } = this.#options;
-    const lastUs = lastMs === 0 ? this.#baseUs : Math.min(lastMs * US_PER_MS, this.#capUs);
-    const { core, random } = this.#seams;
-    const delayUs = core.raw.backoffUs(
-      BACKOFFS[backoff],
-      this.#baseUs,
-      this.#capUs,
-      failures,
-      JITTERS[jitter],
-      random.u32(),
-      lastUs,
-    );
-    return (delayUs >>> 0) / US_PER_MS;
+    return this.#backoff(failures, lastMs);
   }
 
   run<T>(work: Work<T>, call: CallScope): T | Promise<Awaited<T>> {

@@ -12,9 +12,9 @@
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import type { Value } from "../../../protocols/messages.generated.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
+import type { Backoff } from "../../core/policy/backoff.ts";
 import type { ByteStream, Dispose, SerialPorts } from "../../io/seams.ts";
 import type { ProxyHost, ProxyPort } from "../proxy-port.ts";
-import { reopenDelayMs } from "../serial-link.ts";
 import { type FirmataBinding, isControl, isReading, problemWith, unitOf } from "./component.ts";
 import type { FirmataDriver, FirmataSession } from "./driver.ts";
 
@@ -31,6 +31,7 @@ export interface FirmataBoardOptions {
   readonly ports: SerialPorts;
   readonly driver: FirmataDriver;
   readonly host: ProxyHost;
+  readonly backoff: Backoff;
 }
 
 export class FirmataBoard {
@@ -199,9 +200,8 @@ export class FirmataBoard {
     if (this.#attempt > 0) {
       host.monitor.raise(this.#alertId, { code, message: `${binding.device}: ${message}` });
     }
-    const delayMs = reopenDelayMs(this.#attempt, host.random.unit());
     this.#attempt += 1;
-    this.#wake(delayMs, () => this.open());
+    this.#wake(this.#options.backoff(this.#attempt), () => this.open());
   }
 
   #release(): void {

@@ -1,4 +1,5 @@
 /** The Firmata boards that the configuration names. */
+import type { Backoff } from "../../core/policy/backoff.ts";
 import type { SerialPorts } from "../../io/seams.ts";
 import type { ProxyHost, ProxySource } from "../proxy-port.ts";
 import type { FirmataBinding } from "./component.ts";
@@ -7,12 +8,12 @@ import { FirmataBoard } from "./firmata-board.ts";
 
 export class FirmataSource implements ProxySource {
   readonly #bindings: readonly FirmataBinding[];
-  readonly #parts: { readonly ports: SerialPorts; readonly driver: FirmataDriver };
+  readonly #parts: { readonly ports: SerialPorts; readonly driver: FirmataDriver; readonly backoff: Backoff };
   #boards: readonly FirmataBoard[] = [];
 
   constructor(
     bindings: readonly FirmataBinding[],
-    parts: { readonly ports: SerialPorts; readonly driver: FirmataDriver },
+    parts: { readonly ports: SerialPorts; readonly driver: FirmataDriver; readonly backoff: Backoff },
   ) {
     this.#bindings = bindings;
     this.#parts = parts;

@@ -49,7 +49,7 @@ async function mosquitto(): Promise<Made> {
     username: "gateway",
     password: "g",
     will: { topic: bridgeStateTopic(SITE), payload: "offline" },
-    reconnectMs: 50,
+    backoff: () => 50,
     meter: new RecordingMeter(),
     logger: quietLogger,
   });

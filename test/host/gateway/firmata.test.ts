@@ -1,12 +1,16 @@
 /** A Firmata board as a device of the gateway: its states around a driver that does as it is told. */
 import { describe, expect, test } from "vitest";
+import { createBackoff } from "../../../host/core/policy/backoff.ts";
 import type { Component } from "../../../host/gateway/firmata/component.ts";
 import type { FirmataDriver, FirmataHandlers } from "../../../host/gateway/firmata/driver.ts";
 import { HANDSHAKE_MS, SILENCE_MS } from "../../../host/gateway/firmata/firmata-board.ts";
 import { FirmataSource } from "../../../host/gateway/firmata/firmata-source.ts";
+import { REOPEN } from "../../../host/gateway/serial-link.ts";
 import type { ByteStream, SerialPorts } from "../../../host/io/seams.ts";
+import { seededRandom } from "../../../host/world/random.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
 import type { Value } from "../../../protocols/messages.generated.ts";
+import { openTestCore } from "../../support/core.ts";
 import { GatewayWorld } from "../../support/gateway-world.ts";
 
 const COMPONENTS: readonly Component[] = [
@@ -71,10 +75,12 @@ class Bench implements SerialPorts, FirmataDriver {
   }
 }
 
+const backoff = createBackoff({ core: openTestCore(), random: seededRandom(1) }, REOPEN);
+
 async function opened(bench = new Bench()) {
   const world = new GatewayWorld();
   const binding = { port: "/dev/ttyACM0", baudRate: 57_600, device: "bench", components: COMPONENTS };
-  await world.open({ sources: [new FirmataSource([binding], { ports: bench, driver: bench })] });
+  await world.open({ sources: [new FirmataSource([binding], { ports: bench, driver: bench, backoff })] });
   await world.clock.advance(200);
   return { world, bench };
 }

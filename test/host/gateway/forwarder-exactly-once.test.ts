@@ -124,7 +124,7 @@ describe.each([
       link: forwardLink({
         url: `mqtt://127.0.0.1:${proxy.port}`,
         clientId: "forwarder",
-        reconnectMs: 5,
+        backoff: () => 5,
         logger: quietLogger,
       }),
       target: "test",

@@ -1,7 +1,9 @@
 /** Real firmware on a simulated serial line, opposite a whole gateway: cuts, damage, silence, a log that takes nothing. */
 import { describe, expect, test } from "vitest";
+import { createBackoff } from "../../../host/core/policy/backoff.ts";
 import { checkBindings } from "../../../host/gateway/device-links.ts";
-import { REOPEN_CAP_MS, reopenDelayMs } from "../../../host/gateway/serial-link.ts";
+import { REOPEN } from "../../../host/gateway/serial-link.ts";
+import { openTestCore } from "../../support/core.ts";
 import { accountOf, DEVICE, PORT, SerialWorld } from "../../support/serial-world.ts";
 
 async function connected(seed = 1): Promise<SerialWorld> {
@@ -78,7 +80,7 @@ describe("a device at a serial port", () => {
     );
     expect(world.gateway.health().state).toBe("degraded");
     world.line.plug();
-    await world.clock.advance(REOPEN_CAP_MS + 10_000);
+    await world.clock.advance(REOPEN.capMs + 10_000);
     expect(availability(world)).toBe("online");
     expect(world.gateway.alerts().filter(({ clearedMs }) => clearedMs === undefined)).toEqual([]);
     expect(world.meter.counts.get(`tardigrade_serial_opens_total ${DEVICE}`)).toBe(2);
@@ -192,9 +194,11 @@ describe("any life of line, board and gateway", () => {
 });
 
 test("the wait before the next opening doubles up to its cap, and never is shorter than half of it", () => {
-  expect([0, 1, 2, 3].map((attempt) => reopenDelayMs(attempt, 0))).toEqual([125, 250, 500, 1000]);
-  expect(reopenDelayMs(50, 1 - 2 ** -32)).toBeLessThanOrEqual(REOPEN_CAP_MS);
-  expect(reopenDelayMs(50, 0)).toBe(REOPEN_CAP_MS / 2);
+  const of = (random: number) =>
+    createBackoff({ core: openTestCore(), random: { u32: () => random } }, REOPEN);
+  expect([1, 2, 3, 4].map((failures) => of(0)(failures))).toEqual([125, 250, 500, 1000]);
+  expect(of(0xffff_ffff)(50)).toBeLessThanOrEqual(REOPEN.capMs);
+  expect(of(0)(50)).toBe(REOPEN.capMs / 2);
 });
 
 test("bindings that contradict each other are refused", () => {
