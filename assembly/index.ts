@@ -68,6 +68,7 @@ export {
 export { cobsDecode, cobsEncode } from "./codec/cobs";
 export { crc32, crc32Update } from "./codec/crc32";
 export { decodedKind, decodeMessage, encodeMessage } from "./codec/message";
+export { errorCategory, errorRecovery, errorSeverity } from "./errors/facts";
 export { jumpHash } from "./hash/jump";
 export { maglevBuild, maglevBytes } from "./hash/maglev";
 export { ringBuild as hashRingBuild, ringBytes as hashRingBytes } from "./hash/ring";

@@ -223,6 +223,24 @@ export const ERRORS = {
     "The base failed and restarted the board; the detail holds kind and address. Please report it.",
   ),
   SENSOR_RANGE: device(214, "warning", "ignore", "A sensor reading is outside its plausible range."),
+  APP_ISOLATED: device(
+    216,
+    "critical",
+    "isolate",
+    "The app failed again and again and is left stopped; the command restart-app, an update or a power cycle starts it.",
+  ),
+  RESTARTED: device(
+    217,
+    "info",
+    "ignore",
+    "The board restarted with its RAM kept; the record tells why, and what went wrong before.",
+  ),
+  CRASH_LOG_DAMAGED: device(
+    218,
+    "warning",
+    "ignore",
+    "Part of the crash log was damaged over a restart and left out; the detail holds how many entries.",
+  ),
 
   SESSION_UNKNOWN: gateway(
     300,
@@ -358,6 +376,12 @@ export const ERRORS = {
     "escalate",
     "The file of users, tokens and devices is damaged; restore it from a backup or remove it.",
   ),
+  ERROR_UNKNOWN: host(
+    513,
+    "error",
+    "escalate",
+    "The other side told an error that this version does not know; update this side. Its name and number are kept.",
+  ),
   CONNECTION_FAILED: host(
     520,
     "warning",
@@ -402,17 +426,17 @@ export const ERRORS = {
     "escalate",
     "A plugin is no component of the plugin world, or is too large; the message says what is wrong.",
   ),
-  PLUGIN_TRAP: host(551, "warning", "isolate", "A plugin trapped on a message; that message was left out."),
+  PLUGIN_TRAP: host(551, "warning", "restart", "A plugin trapped on a message; that message was left out."),
   PLUGIN_TIMEOUT: host(
     552,
     "warning",
-    "isolate",
+    "restart",
     "A plugin took too long for a message; it was ended and started anew, that message was left out.",
   ),
   PLUGIN_MEMORY: host(
     553,
     "warning",
-    "isolate",
+    "restart",
     "A plugin wanted more memory than its limit; that message was left out.",
   ),
   PLUGIN_OUTPUT: host(
@@ -440,6 +464,12 @@ export const ERRORS = {
     "A Firmata board sent what cannot be read; that was left out.",
   ),
   PLUGIN_REFUSED: host(555, "warning", "ignore", "A plugin could not read a message; its reason is told."),
+  PLUGIN_ISOLATED: host(
+    556,
+    "critical",
+    "isolate",
+    "A plugin failed again and again and is left out; it is tried again later, and after a restart of the gateway.",
+  ),
   FLASH_DRIVE: host(
     544,
     "error",

@@ -164,6 +164,9 @@ export interface CoreExports {
   ringUsed(at: number): number;
   ringCapacity(at: number): number;
   ringDropped(at: number): number;
+  errorSeverity(code: number): number;
+  errorCategory(code: number): number;
+  errorRecovery(code: number): number;
 }
 
 export interface Core {
