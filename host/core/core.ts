@@ -167,6 +167,35 @@ export interface CoreExports {
   errorSeverity(code: number): number;
   errorCategory(code: number): number;
   errorRecovery(code: number): number;
+  recoveryOf(code: number, severity: number): number;
+  recoveryClimb(strategy: number): number;
+  recoveryReset(at: number): void;
+  recoveryNext(at: number, strategy: number, limit: number, periodUs: bigint, nowUs: bigint): number;
+  monitorInit(at: number, boot: number): void;
+  monitorRecover(at: number, boot: number): number;
+  monitorRecord(
+    at: number,
+    code: number,
+    severity: number,
+    name: number,
+    length: number,
+    detail: bigint,
+    nowUs: bigint,
+  ): number;
+  monitorRate(at: number, code: number, name: number, length: number, nowUs: bigint): number;
+  monitorTotal(at: number): number;
+  monitorEvicted(at: number): number;
+  monitorCrashes(at: number): number;
+  monitorCrashesSet(at: number, crashes: number): void;
+  monitorRow(at: number, index: number): number;
+  monitorRowCount(row: number): number;
+  monitorRowName(row: number): number;
+  monitorRowNameLength(row: number): number;
+  monitorCode(slot: number): number;
+  monitorEntry(at: number, age: number): number;
+  monitorEntryRow(entry: number): number;
+  monitorEntryUptime(entry: number): bigint;
+  monitorEntryDetail(entry: number): bigint;
 }
 
 export interface Core {

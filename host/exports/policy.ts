@@ -37,6 +37,15 @@ export {
   wrap,
 } from "../core/policy.ts";
 export type { RateLimiter, RateLimiterOptions } from "../core/rate-limiter.ts";
+export {
+  type LadderOptions,
+  RECOVERY_LADDER,
+  type RecoveryHandlers,
+  RecoveryLadder,
+  type RecoveryOverrides,
+  recover,
+  recoveryOf,
+} from "../core/recovery.ts";
 export type { PolicyRandom, RetryOptions } from "../core/retry.ts";
 
 export interface TimeOptions {
