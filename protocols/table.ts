@@ -10,7 +10,7 @@
  */
 
 export const PROTOCOL_MAJOR = 1;
-export const PROTOCOL_MINOR = 0;
+export const PROTOCOL_MINOR = 1;
 
 /** Every bound that both sides rely on. The unit is the name's end. */
 export const LIMITS = {
@@ -39,6 +39,8 @@ export const LIMITS = {
   PINS_MAX: 32,
   NAME_BYTES_MAX: 24,
   TEXT_VALUE_BYTES_MAX: 48,
+  /** Entries of a crash log: the last errors of a boot, and pairs of code and component that are not among them. */
+  CRASH_LOG_MAX: 12,
   LOG_BYTES_MAX: 160,
   DEVICE_ID_BYTES_MAX: 31,
   /** Sequence numbers reserved in the flash journal at a time, so that the journal is written once in so many messages. */
@@ -603,6 +605,14 @@ export const MESSAGES = [
       ),
       optional(uint(15, "lostBoot", U32, "A boot whose unacknowledged messages a power cut took.")),
       optional(uint(16, "lostTo", U32, "Highest sequence number that boot may have used.")),
+      optional(
+        uint(
+          17,
+          "stopped",
+          65535,
+          "Why the base leaves the app stopped, a number from ERRORS; absent while it runs.",
+        ),
+      ),
     ],
   },
   {
@@ -684,6 +694,26 @@ export const MESSAGES = [
       uint(9, "count", U32, "How often since boot."),
       optional({ key: 10, name: "trace", type: "bytes", max: 16, doc: "W3C trace id." }),
       optional({ key: 11, name: "hlc", type: "u64", doc: "Hybrid logical clock stamp." }),
+      optional(
+        list(
+          12,
+          "before",
+          LIMITS.CRASH_LOG_MAX,
+          [
+            uint(0, "code", 65535, "Number from ERRORS."),
+            text(
+              1,
+              "component",
+              LIMITS.NAME_BYTES_MAX,
+              "Part of the firmware; empty when it is not known any more.",
+            ),
+            uint(2, "count", U32, "How often in that boot."),
+            uint(3, "uptimeUs", SAFE, "Microseconds since that boot; 0 when the time is not known any more."),
+            { key: 4, name: "detail", type: "int", doc: "A number that helps, 0 for none." },
+          ],
+          "The crash log: errors of the boot before this one, newest first.",
+        ),
+      ),
     ],
   },
   {

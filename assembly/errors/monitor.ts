@@ -121,7 +121,7 @@ export function monitorRecord(
 
 /** How often in the last window of 2^26 us: this window's, and the part of the one before that it still covers. */
 export function monitorRate(at: usize, code: u32, name: usize, length: i32, now: u64): u32 {
-  const index = find(at, code, name, cut(length));
+  const index = find(at, code, name, cut(name, length));
   if (index == NO_ROW) return 0;
   const row = monitorRow(at, index);
   const past = <u32>(<u16>(now >> WINDOW_BITS) - load<u16>(row, 10)) & 0xffff;
@@ -178,8 +178,12 @@ function mark(slot: usize, bytes: usize): void {
 function isWhole(slot: usize, bytes: usize): bool {
   return load<u16>(slot) == check(slot, bytes);
 }
-function cut(length: i32): i32 {
-  return length < MONITOR_NAME_BYTES ? length : MONITOR_NAME_BYTES;
+/** Bytes of a name that are kept: whole characters, since half of one is no UTF-8 and its message would be refused. */
+function cut(name: usize, length: i32): i32 {
+  if (length <= MONITOR_NAME_BYTES) return length;
+  let kept = MONITOR_NAME_BYTES;
+  while (kept > 0 && (load<u8>(name + <usize>kept) & 0xc0) == 0x80) kept -= 1;
+  return kept;
 }
 
 function find(at: usize, code: u32, name: usize, kept: i32): u32 {
@@ -193,7 +197,7 @@ function find(at: usize, code: u32, name: usize, kept: i32): u32 {
 
 /** The row of a pair: its own, an empty one, or the one that was quiet for longest. */
 function rowFor(at: usize, code: u32, severity: u32, name: usize, length: i32): u32 {
-  const kept = cut(length);
+  const kept = cut(name, length);
   let index = find(at, code, name, kept);
   if (index != NO_ROW) return index;
   index = 0;

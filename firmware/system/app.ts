@@ -11,7 +11,12 @@ import {
   CAPABILITY_SHADOW,
   CAPABILITY_TELEMETRY,
 } from "../../assembly/codec/schema.generated";
-import { ARGUMENT, CAPABILITY_DENIED, SETUP_ONLY } from "../../assembly/errors/codes.generated";
+import {
+  ARGUMENT,
+  CAPABILITY_DENIED,
+  SETUP_ONLY,
+  SEVERITY_ERROR,
+} from "../../assembly/errors/codes.generated";
 import { commandAdd, commandResult, commandsClear } from "./commands";
 import { hal_capabilities, hal_now_us, hal_random } from "./hal";
 import { reserve } from "./memory";
@@ -32,7 +37,6 @@ import { timerAdd, timersClear } from "./timers";
 const PERIOD_MIN_US: u64 = 1_000;
 const PERIOD_MAX_US: u64 = 7 * 24 * 3600 * 1_000_000;
 const COMPONENT_APP: usize = memory.data<u8>([0x61, 0x70, 0x70]);
-const SEVERITY_ERROR: u32 = 2;
 
 let inSetup: bool = false;
 /** Time of the callback that runs: its deadline, so that boards agree. */
@@ -63,7 +67,7 @@ function allowed(capability: u32): bool {
   store<u32>(at, load<u32>(at) + 1);
   if ((denied & capability) == 0) {
     denied |= capability;
-    errorAdd(CAPABILITY_DENIED, SEVERITY_ERROR, COMPONENT_APP, 3, <i64>ctz(capability), 1, now);
+    errorAdd(CAPABILITY_DENIED, SEVERITY_ERROR, COMPONENT_APP, 3, <i64>ctz(capability), now);
   }
   return false;
 }

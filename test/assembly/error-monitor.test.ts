@@ -11,7 +11,7 @@ const ROWS = 6;
 const LAST = 6;
 const NO_ROW = 255;
 const WINDOW_US = 2 ** 26;
-const NAMES = ["app", "system", "pump", "a-name-of-twenty-four-by"];
+const NAMES = ["app", "system", "pump", "a-name-of-twenty-four-by", "fünfzehn-bytes漢字"];
 const nameAt = new Map(
   NAMES.map((name) => {
     const bytes = new TextEncoder().encode(name);
@@ -20,6 +20,15 @@ const nameAt = new Map(
     return [name, { at, length: bytes.length }];
   }),
 );
+/** At most 16 bytes of whole characters. */
+const kept = (name: string) => {
+  let text = "";
+  for (const char of name) {
+    if (new TextEncoder().encode(text + char).length > 16) break;
+    text += char;
+  }
+  return text;
+};
 const named = (name: string) => nameAt.get(name) as { readonly at: number; readonly length: number };
 
 interface Seen {
@@ -66,7 +75,7 @@ class Model {
   readonly pairs: { code: number; name: string; count: number; lastTick: bigint }[] = [];
   evicted = 0;
   add(one: Seen): number {
-    const name = one.name.slice(0, 16);
+    const name = kept(one.name);
     let pair = this.pairs.find((it) => it.code === one.code && it.name === name);
     if (pair === undefined) {
       pair = { code: one.code, name, count: 0, lastTick: 0n };
@@ -109,11 +118,9 @@ describe("counts and the last ones", () => {
           expect(raw.monitorEntryDetail(entry)).toBe(one.detail);
           expect(raw.monitorEntryUptime(entry)).toBe((one.us >> 10n) << 10n);
           const row = raw.monitorEntryRow(entry);
-          const kept = model.pairs.findIndex(
-            (it) => it.code === one.code && it.name === one.name.slice(0, 16),
-          );
+          const index = model.pairs.findIndex((it) => it.code === one.code && it.name === kept(one.name));
           // A pair that was evicted and came back has a new row; the old entries have none.
-          if (row !== NO_ROW) expect(row).toBe(kept);
+          if (row !== NO_ROW) expect(row).toBe(index);
         }
       }),
       { numRuns: 400 },
