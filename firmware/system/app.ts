@@ -26,6 +26,7 @@ import {
   batchClose,
   errorAdd,
   errorAddOfApp,
+  errorOperation,
   eventAdd,
   logAdd,
   metricAdd,
@@ -45,10 +46,17 @@ let denied: u32 = 0;
 /** Counts refused calls of an app by capability, so that one record a capability says it all. */
 const refusals: usize = reserve(8 * 4);
 
-export function appEnter(at: u64, setup: bool): void {
+/** What the app is doing, as an error record names it: length, then the text. */
+export const IN_SETUP: usize = memory.data<u8>([0x05, 0x73, 0x65, 0x74, 0x75, 0x70]);
+export const IN_TIMER: usize = memory.data<u8>([0x05, 0x74, 0x69, 0x6d, 0x65, 0x72]);
+export const IN_COMMAND: usize = memory.data<u8>([0x07, 0x63, 0x6f, 0x6d, 0x6d, 0x61, 0x6e, 0x64]);
+export const IN_SHADOW: usize = memory.data<u8>([0x06, 0x73, 0x68, 0x61, 0x64, 0x6f, 0x77]);
+
+export function appEnter(at: u64, operation: usize): void {
   now = at;
-  inSetup = setup;
-  if (!setup) return;
+  inSetup = operation == IN_SETUP;
+  errorOperation(operation);
+  if (!inSetup) return;
   // What an app recorded before it trapped was taken with status 0, so it is sent.
   batchClose();
   telemetryClear();
@@ -59,6 +67,7 @@ export function appEnter(at: u64, setup: bool): void {
 }
 export function appLeave(): void {
   inSetup = false;
+  errorOperation(0);
 }
 
 function allowed(capability: u32): bool {

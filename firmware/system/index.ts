@@ -18,7 +18,7 @@ import {
   SEVERITY_CRITICAL,
   SEVERITY_WARNING,
 } from "../../assembly/errors/codes.generated";
-import { appEnter } from "./app";
+import { appEnter, appLeave, IN_COMMAND, IN_SHADOW, IN_TIMER } from "./app";
 import { bootCount, bootNumber, bootStart } from "./boot";
 import { commandAnswer, commandId, commandIsRestart, commandRun, commandsSend } from "./commands";
 import { crashLogHealthy, crashLogOpen, crashLogTell, SYSTEM, SYSTEM_BYTES } from "./crash-log";
@@ -112,9 +112,11 @@ export function boot(): void {
 }
 
 function afterCallback(status: i32): void {
-  if (status != -APP_TRAP) return;
-  appTrapped();
-  sessionHelloRequested();
+  if (status == -APP_TRAP) {
+    appTrapped();
+    sessionHelloRequested();
+  }
+  appLeave();
 }
 
 export function link_up(): void {
@@ -165,7 +167,7 @@ function refuse(code: i32): void {
 /** A stopped app is not asked; it gets the whole shadow after its start. */
 function applyShadow(): void {
   if (appStopped() != 0 || !shadowApply()) return;
-  appEnter(hal_now_us(), false);
+  appEnter(hal_now_us(), IN_SHADOW);
   afterCallback(hal_app_shadow(0, 0));
 }
 function runCommand(): void {
@@ -175,7 +177,7 @@ function runCommand(): void {
     commandAnswer(id, appStopped());
     return sessionHelloRequested();
   }
-  appEnter(hal_now_us(), false);
+  appEnter(hal_now_us(), IN_COMMAND);
   afterCallback(commandRun(appStopped()));
 }
 
@@ -186,7 +188,7 @@ export function poll(): u64 {
   for (let runs = 0; runs < CALLBACKS_A_POLL; runs += 1) {
     const id = timerDue(now);
     if (id < 0) break;
-    appEnter(timerTake(id, now), false);
+    appEnter(timerTake(id, now), IN_TIMER);
     afterCallback(hal_app_timer(<u32>id));
   }
   if (linkIsUp()) serveLink(now);

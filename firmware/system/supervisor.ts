@@ -19,7 +19,7 @@ import {
   SEVERITY_CRITICAL,
 } from "../../assembly/errors/codes.generated";
 import { RECOVERY_BYTES, recoveryNext, recoveryReset } from "../../assembly/errors/recovery";
-import { appEnter, appLeave } from "./app";
+import { appEnter, appLeave, IN_SETUP } from "./app";
 import { crashesForget, crashesInARow, SYSTEM, SYSTEM_BYTES } from "./crash-log";
 import { hal_app_setup, hal_app_trap, hal_now_us } from "./hal";
 import { reserve } from "./memory";
@@ -69,12 +69,12 @@ export function appTrapped(): void {
 
 function start(at: u64): void {
   stopped = 0;
-  appEnter(at, true);
-  const status = hal_app_setup();
+  appEnter(at, IN_SETUP);
+  if (hal_app_setup() < 0) {
+    report();
+    isolate(<i64>hal_app_trap());
+  }
   appLeave();
-  if (status >= 0) return;
-  report();
-  isolate(<i64>hal_app_trap());
 }
 
 function report(): void {

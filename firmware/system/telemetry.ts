@@ -56,6 +56,9 @@ function setBatchCount(count: u32): void {
   store<u32>(BATCH, ~count, 4);
 }
 
+/** What the app is doing while it runs, 0 when it does not: length u8, then the text. */
+let operation: usize = 0;
+
 /** Of one code and component in the monitor's window of some 67 s, each told of. */
 const ERRORS_A_WINDOW: u32 = 8;
 
@@ -198,6 +201,10 @@ export function errorAddOfApp(
   return errorAdd(code, severity, component, length, detail, now);
 }
 
+export function errorOperation(doing: usize): void {
+  operation = doing;
+}
+
 /** In the monitor alone: how often this code and component had an error since the boot. */
 export function errorCount(code: u32, severity: u32, name: usize, length: i32, detail: i64, now: u64): u32 {
   return monitorRecord(MONITOR, code, severity, name, length, detail, now);
@@ -214,6 +221,7 @@ export function errorAdd(code: u32, severity: u32, name: usize, length: i32, det
   buildUint(4, code);
   buildUint(5, severity);
   buildText(6, name, length);
+  if (operation != 0) buildText(7, operation + 1, load<u8>(operation));
   if (detail != 0) buildInt(8, detail);
   buildUint(9, count);
   return sequencedEnd(0);

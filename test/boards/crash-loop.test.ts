@@ -39,6 +39,7 @@ describe("an app that traps again and again", () => {
     expect(rig.traps).toHaveLength(TRAPS_MAX + 1);
     // The ninth within the window is no power of two: its record would say nothing new.
     expect(records(rig, "APP_TRAP").map(({ count }) => count)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(records(rig, "APP_TRAP")[0]?.operation).toBe("timer");
     const isolated = records(rig, "APP_ISOLATED");
     expect(isolated).toMatchObject([{ component: "system", count: 1 }]);
     expect(SEVERITIES[isolated[0]?.severity ?? 0]).toBe(ERRORS.APP_ISOLATED.severity);

@@ -137,6 +137,7 @@ export function boardSuite(suite: BoardSuite): void {
         );
       expect(await rig.until(3000, () => records().length > 0)).toBe(true);
       expect(records()).toHaveLength(1);
+      expect(records()[0]).toMatchObject({ component: "app", operation: "command" });
       expect(rig.accepted.some((message) => message.kind === "event")).toBe(false);
     });
 

@@ -8,11 +8,15 @@
  * A failure costs its message and nothing else. FAILURES_MAX of them in a row open the breaker for OPEN_MS, during which messages are left
  * out unseen: a plugin that fails on everything would have a thread started for each message otherwise. A plugin that says that it cannot
  * read a message (PLUGIN_REFUSED) works; the device is to blame.
+ *
+ * An open breaker is a restart, and a restart that did not help OPENINGS_MAX times within OPENINGS_PERIOD_MS climbs the ladder of
+ * host/core/recovery.ts: the plugin is isolated for ISOLATED_MS, and each message meanwhile is left out with PLUGIN_ISOLATED, which is an alert.
  */
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
 import { type CircuitBreaker, createCircuitBreaker } from "../../core/circuit-breaker.ts";
 import type { Core } from "../../core/core.ts";
+import { RecoveryLadder, recover } from "../../core/recovery.ts";
 import type { Clock, Meter, PluginCall, PluginRunner } from "../../io/seams.ts";
 import type { Decoder } from "./decoder.ts";
 import { decodedOf, publishOf } from "./plugin-output.ts";
@@ -21,6 +25,9 @@ import { decodedOf, publishOf } from "./plugin-output.ts";
 export const QUEUE_MAX = 64;
 export const FAILURES_MAX = 5;
 export const OPEN_MS = 10_000;
+export const OPENINGS_MAX = 6;
+export const OPENINGS_PERIOD_MS = 300_000;
+export const ISOLATED_MS = 900_000;
 
 /** What says that the plugin is broken. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set([
@@ -60,6 +67,8 @@ export function pluginDecoder(options: PluginDecoderOptions): Decoder {
 class PluginCalls {
   readonly #options: PluginDecoderOptions;
   readonly #breaker: CircuitBreaker;
+  readonly #ladder: RecoveryLadder;
+  #isolatedUntilMs = Number.NEGATIVE_INFINITY;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -69,6 +78,13 @@ class PluginCalls {
       consecutiveFailures: FAILURES_MAX,
       openMs: OPEN_MS,
       isFailure: (error) => FAILURES.has(codeOf(error)),
+    });
+    this.#ladder = new RecoveryLadder({
+      nowMs: () => options.clock.monotonicMs(),
+      limit: OPENINGS_MAX,
+      periodMs: OPENINGS_PERIOD_MS,
+      // One costs its message; so many in a row that the breaker opens are the plugin's.
+      overrides: { PLUGIN_OUTPUT: "restart", INTERNAL: "restart" },
     });
   }
 
@@ -89,6 +105,10 @@ class PluginCalls {
 
   async #once<T>(call: PluginCall, check: (answer: unknown) => T): Promise<T> {
     const { runner, clock, meter, family } = this.#options;
+    const isolatedMs = Math.ceil(this.#isolatedUntilMs - clock.monotonicMs());
+    if (isolatedMs > 0) {
+      throw this.#counted("PLUGIN_ISOLATED", `it is left out; it is tried again in ${isolatedMs} ms`);
+    }
     try {
       return await this.#breaker.run(async () => {
         const startMs = clock.monotonicMs();
@@ -105,8 +125,24 @@ class PluginCalls {
           `it failed ${FAILURES_MAX} times in a row; it is tried again in ${waitMs} ms`,
         );
       }
-      throw this.#counted(code, error instanceof Error ? error.message : String(error), error);
+      const failure = this.#counted(code, error instanceof Error ? error.message : String(error), error);
+      if (FAILURES.has(code) && this.#breaker.state() === "open") this.#opened(failure);
+      throw failure;
     }
+  }
+
+  /** The runner starts it anew by itself: to restart is nothing more to do here. */
+  #opened(failure: TardigradeError): void {
+    recover<void>(
+      failure,
+      {
+        restart: () => undefined,
+        isolate: () => {
+          this.#isolatedUntilMs = this.#options.clock.monotonicMs() + ISOLATED_MS;
+        },
+      },
+      { ladder: this.#ladder },
+    );
   }
 
   #counted(code: ErrorCode, reason: string, cause?: unknown): TardigradeError {
