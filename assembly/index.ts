@@ -30,6 +30,27 @@ export {
 export { cobsDecode, cobsEncode } from "./codec/cobs";
 export { crc32, crc32Update } from "./codec/crc32";
 export { decodedKind, decodeMessage, encodeMessage } from "./codec/message";
+export { errorCategory, errorRecovery, errorSeverity } from "./errors/facts";
+export {
+  monitorCode,
+  monitorCrashes,
+  monitorCrashesSet,
+  monitorEntry,
+  monitorEntryDetail,
+  monitorEntryRow,
+  monitorEntryUptime,
+  monitorEvicted,
+  monitorInit,
+  monitorRate,
+  monitorRecord,
+  monitorRecover,
+  monitorRow,
+  monitorRowCount,
+  monitorRowName,
+  monitorRowNameLength,
+  monitorTotal,
+} from "./errors/monitor";
+export { recoveryClimb, recoveryNext, recoveryOf, recoveryReset } from "./errors/recovery";
 export { jumpHash } from "./hash/jump";
 export { maglevBuild, maglevBytes } from "./hash/maglev";
 export { ringBuild as hashRingBuild, ringBytes as hashRingBytes } from "./hash/ring";

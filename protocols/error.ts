@@ -2,6 +2,7 @@
  * The host's shape of an error: an `Error` with a stable code from the table, its severity and its context. Operational
  * errors are always of this class; anything else that is thrown is a bug.
  */
+import { type ErrorJson, errorJson } from "./error-json.ts";
 import { type Category, ERRORS, type ErrorCode, type Recovery, type Severity } from "./table.ts";
 
 export interface ErrorContext {
@@ -39,15 +40,9 @@ export class TardigradeError extends Error {
     return ERRORS[this.code].recovery;
   }
 
-  toJSON(): Record<string, unknown> {
-    return {
-      code: this.code,
-      number: this.number,
-      severity: this.severity,
-      category: this.category,
-      message: this.message,
-      context: this.context,
-    };
+  /** With the chain of causes, bounded, without stacks and secrets; error-from-json.ts reads it again. */
+  toJSON(): ErrorJson {
+    return errorJson(this);
   }
 }
 

@@ -65,6 +65,8 @@ export interface Hello {
   readonly lostBoot?: number;
   /** Highest sequence number that boot may have used. */
   readonly lostTo?: number;
+  /** Why the base leaves the app stopped, a number from ERRORS; absent while it runs. */
+  readonly stopped?: number;
 }
 
 /** Answers hello: what is durable already, and how many messages may be in flight. (down) */
@@ -168,6 +170,19 @@ export interface Error {
   readonly trace?: Uint8Array;
   /** Hybrid logical clock stamp. */
   readonly hlc?: bigint;
+  /** The crash log: errors of the boot before this one, newest first. */
+  readonly before?: readonly {
+    /** Number from ERRORS. */
+    readonly code: number;
+    /** Part of the firmware; empty when it is not known any more. */
+    readonly component: string;
+    /** How often in that boot. */
+    readonly count: number;
+    /** Microseconds since that boot; 0 when the time is not known any more. */
+    readonly uptimeUs: number;
+    /** A number that helps, 0 for none. */
+    readonly detail: number;
+  }[];
 }
 
 /** States a range of messages that the full ring dropped. It takes the number of the last of them, so the order has no hole. (up) */

@@ -10,7 +10,7 @@
  */
 
 export const PROTOCOL_MAJOR = 1;
-export const PROTOCOL_MINOR = 0;
+export const PROTOCOL_MINOR = 1;
 
 /** Every bound that both sides rely on. The unit is the name's end. */
 export const LIMITS = {
@@ -39,6 +39,8 @@ export const LIMITS = {
   PINS_MAX: 32,
   NAME_BYTES_MAX: 24,
   TEXT_VALUE_BYTES_MAX: 48,
+  /** Entries of a crash log: the last errors of a boot, and pairs of code and component that are not among them. */
+  CRASH_LOG_MAX: 12,
   LOG_BYTES_MAX: 160,
   DEVICE_ID_BYTES_MAX: 31,
   /** Sequence numbers reserved in the flash journal at a time, so that the journal is written once in so many messages. */
@@ -223,6 +225,24 @@ export const ERRORS = {
     "The base failed and restarted the board; the detail holds kind and address. Please report it.",
   ),
   SENSOR_RANGE: device(214, "warning", "ignore", "A sensor reading is outside its plausible range."),
+  APP_ISOLATED: device(
+    216,
+    "critical",
+    "isolate",
+    "The app failed again and again and is left stopped; the command restart-app, an update or a power cycle starts it.",
+  ),
+  RESTARTED: device(
+    217,
+    "info",
+    "ignore",
+    "The board restarted with its RAM kept; the record tells why, and what went wrong before.",
+  ),
+  CRASH_LOG_DAMAGED: device(
+    218,
+    "warning",
+    "ignore",
+    "Part of the crash log was damaged over a restart and left out; the detail holds how many entries.",
+  ),
 
   SESSION_UNKNOWN: gateway(
     300,
@@ -358,6 +378,12 @@ export const ERRORS = {
     "escalate",
     "The file of users, tokens and devices is damaged; restore it from a backup or remove it.",
   ),
+  ERROR_UNKNOWN: host(
+    513,
+    "error",
+    "escalate",
+    "The other side told an error that this version does not know; update this side. Its name and number are kept.",
+  ),
   CONNECTION_FAILED: host(
     520,
     "warning",
@@ -402,17 +428,17 @@ export const ERRORS = {
     "escalate",
     "A plugin is no component of the plugin world, or is too large; the message says what is wrong.",
   ),
-  PLUGIN_TRAP: host(551, "warning", "isolate", "A plugin trapped on a message; that message was left out."),
+  PLUGIN_TRAP: host(551, "warning", "restart", "A plugin trapped on a message; that message was left out."),
   PLUGIN_TIMEOUT: host(
     552,
     "warning",
-    "isolate",
+    "restart",
     "A plugin took too long for a message; it was ended and started anew, that message was left out.",
   ),
   PLUGIN_MEMORY: host(
     553,
     "warning",
-    "isolate",
+    "restart",
     "A plugin wanted more memory than its limit; that message was left out.",
   ),
   PLUGIN_OUTPUT: host(
@@ -440,6 +466,12 @@ export const ERRORS = {
     "A Firmata board sent what cannot be read; that was left out.",
   ),
   PLUGIN_REFUSED: host(555, "warning", "ignore", "A plugin could not read a message; its reason is told."),
+  PLUGIN_ISOLATED: host(
+    556,
+    "critical",
+    "isolate",
+    "A plugin failed again and again and is left out; it is tried again later, and after a restart of the gateway.",
+  ),
   FLASH_DRIVE: host(
     544,
     "error",
@@ -582,6 +614,14 @@ export const MESSAGES = [
       ),
       optional(uint(15, "lostBoot", U32, "A boot whose unacknowledged messages a power cut took.")),
       optional(uint(16, "lostTo", U32, "Highest sequence number that boot may have used.")),
+      optional(
+        uint(
+          17,
+          "stopped",
+          65535,
+          "Why the base leaves the app stopped, a number from ERRORS; absent while it runs.",
+        ),
+      ),
     ],
   },
   {
@@ -663,6 +703,26 @@ export const MESSAGES = [
       uint(9, "count", U32, "How often since boot."),
       optional({ key: 10, name: "trace", type: "bytes", max: 16, doc: "W3C trace id." }),
       optional({ key: 11, name: "hlc", type: "u64", doc: "Hybrid logical clock stamp." }),
+      optional(
+        list(
+          12,
+          "before",
+          LIMITS.CRASH_LOG_MAX,
+          [
+            uint(0, "code", 65535, "Number from ERRORS."),
+            text(
+              1,
+              "component",
+              LIMITS.NAME_BYTES_MAX,
+              "Part of the firmware; empty when it is not known any more.",
+            ),
+            uint(2, "count", U32, "How often in that boot."),
+            uint(3, "uptimeUs", SAFE, "Microseconds since that boot; 0 when the time is not known any more."),
+            { key: 4, name: "detail", type: "int", doc: "A number that helps, 0 for none." },
+          ],
+          "The crash log: errors of the boot before this one, newest first.",
+        ),
+      ),
     ],
   },
   {

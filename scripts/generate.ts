@@ -5,13 +5,17 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   CAPABILITIES,
+  CATEGORIES,
   ERRORS,
+  type ErrorRow,
   type Field,
   LIMITS,
   MESSAGES,
   type MessageRow,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
+  RECOVERIES,
+  SEVERITIES,
   TRAP_KINDS,
 } from "../protocols/table.ts";
 
@@ -98,7 +102,47 @@ export type Message =\n${rows.map((row) => `  | ${pascal(row.name)}`).join("\n")
 function codes(): string {
   const row = ([name, error]: [string, { number: number; help: string }]) =>
     `/** ${error.help} */\nexport const ${name}: i32 = ${error.number};\n`;
-  return `${BANNER}\nexport const STATUS_OK: i32 = 0;\n\n${Object.entries(ERRORS).map(row).join("")}`;
+  const named = (prefix: string, names: readonly string[]) =>
+    names.map((name, index) => `export const ${prefix}_${name.toUpperCase()}: u32 = ${index};\n`).join("");
+  const facts = Object.values(ERRORS)
+    .sort((a, b) => a.number - b.number)
+    .map((error) => factsOf(error));
+  return `${BANNER}
+export const STATUS_OK: i32 = 0;
+
+${Object.entries(ERRORS).map(row).join("")}
+${named("SEVERITY", SEVERITIES)}
+${named("CATEGORY", CATEGORIES)}
+${named("RECOVERY", RECOVERIES)}
+export const CODE_COUNT: i32 = ${facts.length};
+
+/** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
+export function codeRows(): usize {
+  return memory.data<u16>([
+${words(facts, 8).replaceAll(/^/gm, "  ").trimEnd()}
+  ]);
+}
+`;
+}
+
+/** A category is its codes' hundred, so that it takes no room; a number has ten bits. */
+function factsOf({ number, category, severity, recovery }: ErrorRow): number {
+  const hundred = CATEGORIES.indexOf(category) + 1;
+  if (Math.floor(number / 100) !== hundred || number > 1023) {
+    throw new RangeError(`${number} is no number of the category ${category}: those begin with ${hundred}.`);
+  }
+  return (number << 6) | (SEVERITIES.indexOf(severity) << 3) | RECOVERIES.indexOf(recovery);
+}
+
+function words(list: readonly number[], width: number): string {
+  let text = "";
+  for (let at = 0; at < list.length; at += width) {
+    text += `  ${list
+      .slice(at, at + width)
+      .map((word) => `0x${word.toString(16)}`)
+      .join(", ")},\n`;
+  }
+  return text;
 }
 
 function schema(): string {
@@ -122,16 +166,6 @@ function schema(): string {
     const start = flatten(message.fields);
     kinds.push(message.kind, start, message.fields.length);
   }
-  const words = (list: number[], width: number) => {
-    let text = "";
-    for (let at = 0; at < list.length; at += width) {
-      text += `  ${list
-        .slice(at, at + width)
-        .map((word) => `0x${word.toString(16)}`)
-        .join(", ")},\n`;
-    }
-    return text;
-  };
   const constants = Object.entries(LIMITS)
     .map(([name, value]) => `export const ${name}: i32 = ${value};\n`)
     .join("");

@@ -72,6 +72,12 @@ export const JOURNAL_FAILED: i32 = 213;
 export const BOARD_PANIC: i32 = 215;
 /** A sensor reading is outside its plausible range. */
 export const SENSOR_RANGE: i32 = 214;
+/** The app failed again and again and is left stopped; the command restart-app, an update or a power cycle starts it. */
+export const APP_ISOLATED: i32 = 216;
+/** The board restarted with its RAM kept; the record tells why, and what went wrong before. */
+export const RESTARTED: i32 = 217;
+/** Part of the crash log was damaged over a restart and left out; the detail holds how many entries. */
+export const CRASH_LOG_DAMAGED: i32 = 218;
 /** A message came before its device's hello; hello was asked for. */
 export const SESSION_UNKNOWN: i32 = 300;
 /** A message came before one that precedes it; a resend was asked for. */
@@ -156,6 +162,8 @@ export const GATEWAY_UNREACHABLE: i32 = 510;
 export const FORBIDDEN: i32 = 511;
 /** The file of users, tokens and devices is damaged; restore it from a backup or remove it. */
 export const ACCESS_INVALID: i32 = 512;
+/** The other side told an error that this version does not know; update this side. Its name and number are kept. */
+export const ERROR_UNKNOWN: i32 = 513;
 /** The other side of a connection cannot be reached; it is tried again. */
 export const CONNECTION_FAILED: i32 = 520;
 /** Firmware did on an emulated board what real silicon would not have let pass; the message names address and pc. */
@@ -190,6 +198,8 @@ export const FIRMATA_COMPONENT: i32 = 546;
 export const FIRMATA_DATA: i32 = 547;
 /** A plugin could not read a message; its reason is told. */
 export const PLUGIN_REFUSED: i32 = 555;
+/** A plugin failed again and again and is left out; it is tried again later, and after a restart of the gateway. */
+export const PLUGIN_ISOLATED: i32 = 556;
 /** The drive of the board's boot loader is missing, is another board's, or cannot be written. */
 export const FLASH_DRIVE: i32 = 544;
 /** The compiler refused the app; its messages say where. */
@@ -232,3 +242,48 @@ export const THROTTLED: i32 = 708;
 export const POLICY_CLOSED: i32 = 709;
 /** The call failed and no fallback had a value. */
 export const NO_FALLBACK: i32 = 710;
+
+export const SEVERITY_INFO: u32 = 0;
+export const SEVERITY_WARNING: u32 = 1;
+export const SEVERITY_ERROR: u32 = 2;
+export const SEVERITY_CRITICAL: u32 = 3;
+export const SEVERITY_FATAL: u32 = 4;
+
+export const CATEGORY_CODEC: u32 = 0;
+export const CATEGORY_DEVICE: u32 = 1;
+export const CATEGORY_GATEWAY: u32 = 2;
+export const CATEGORY_STORE: u32 = 3;
+export const CATEGORY_HOST: u32 = 4;
+export const CATEGORY_BUILD: u32 = 5;
+export const CATEGORY_POLICY: u32 = 6;
+
+export const RECOVERY_RETRY: u32 = 0;
+export const RECOVERY_FALLBACK: u32 = 1;
+export const RECOVERY_RESTART: u32 = 2;
+export const RECOVERY_ISOLATE: u32 = 3;
+export const RECOVERY_DEGRADE: u32 = 4;
+export const RECOVERY_ESCALATE: u32 = 5;
+export const RECOVERY_IGNORE: u32 = 6;
+
+export const CODE_COUNT: i32 = 120;
+
+/** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
+export function codeRows(): usize {
+  return memory.data<u16>([
+    0x190e, 0x194e, 0x198e, 0x19ce, 0x1a0e, 0x1b8e, 0x1bce, 0x1c0e,
+    0x1c4e, 0x1c8e, 0x1cce, 0x1d0e, 0x1d4e, 0x1d8e, 0x1e0e, 0x1e4e,
+    0x1e8e, 0x1ece, 0x208e, 0x3215, 0x3252, 0x3295, 0x32d6, 0x3315,
+    0x334c, 0x339a, 0x33ce, 0x340e, 0x3456, 0x348e, 0x34ce, 0x3500,
+    0x355a, 0x358e, 0x35da, 0x361b, 0x3646, 0x368e, 0x4b00, 0x4b48,
+    0x4b96, 0x4bce, 0x4c0e, 0x4c4e, 0x4c93, 0x4cce, 0x4d08, 0x4d48,
+    0x4d8e, 0x4dce, 0x4e08, 0x4e4e, 0x4e8e, 0x4ece, 0x4f13, 0x4f48,
+    0x4f8e, 0x6425, 0x644e, 0x64a5, 0x64dc, 0x6522, 0x6558, 0x65a5,
+    0x65d1, 0x6616, 0x6655, 0x7d25, 0x7d65, 0x7da5, 0x7dd0, 0x7e0e,
+    0x7e4e, 0x7e95, 0x7ed5, 0x7f15, 0x7f5a, 0x7f90, 0x7fce, 0x8025,
+    0x8055, 0x8208, 0x8495, 0x84d5, 0x8516, 0x8708, 0x8748, 0x8788,
+    0x87d5, 0x8815, 0x8848, 0x8895, 0x88ce, 0x8995, 0x89ca, 0x8a0a,
+    0x8a4a, 0x8a8e, 0x8ace, 0x8b1b, 0x9615, 0x9655, 0x9695, 0x96d5,
+    0x9715, 0x9755, 0x9795, 0x97d5, 0x9815, 0xaf09, 0xaf49, 0xaf89,
+    0xafc9, 0xb009, 0xb049, 0xb089, 0xb0c9, 0xb109, 0xb149, 0xb189,
+  ]);
+}

@@ -11,7 +11,12 @@ import {
   CAPABILITY_SHADOW,
   CAPABILITY_TELEMETRY,
 } from "../../assembly/codec/schema.generated";
-import { ARGUMENT, CAPABILITY_DENIED, SETUP_ONLY } from "../../assembly/errors/codes.generated";
+import {
+  ARGUMENT,
+  CAPABILITY_DENIED,
+  SETUP_ONLY,
+  SEVERITY_ERROR,
+} from "../../assembly/errors/codes.generated";
 import { commandAdd, commandResult, commandsClear } from "./commands";
 import { hal_capabilities, hal_now_us, hal_random } from "./hal";
 import { reserve } from "./memory";
@@ -21,6 +26,7 @@ import {
   batchClose,
   errorAdd,
   errorAddOfApp,
+  errorOperation,
   eventAdd,
   logAdd,
   metricAdd,
@@ -32,7 +38,6 @@ import { timerAdd, timersClear } from "./timers";
 const PERIOD_MIN_US: u64 = 1_000;
 const PERIOD_MAX_US: u64 = 7 * 24 * 3600 * 1_000_000;
 const COMPONENT_APP: usize = memory.data<u8>([0x61, 0x70, 0x70]);
-const SEVERITY_ERROR: u32 = 2;
 
 let inSetup: bool = false;
 /** Time of the callback that runs: its deadline, so that boards agree. */
@@ -41,10 +46,17 @@ let denied: u32 = 0;
 /** Counts refused calls of an app by capability, so that one record a capability says it all. */
 const refusals: usize = reserve(8 * 4);
 
-export function appEnter(at: u64, setup: bool): void {
+/** What the app is doing, as an error record names it: length, then the text. */
+export const IN_SETUP: usize = memory.data<u8>([0x05, 0x73, 0x65, 0x74, 0x75, 0x70]);
+export const IN_TIMER: usize = memory.data<u8>([0x05, 0x74, 0x69, 0x6d, 0x65, 0x72]);
+export const IN_COMMAND: usize = memory.data<u8>([0x07, 0x63, 0x6f, 0x6d, 0x6d, 0x61, 0x6e, 0x64]);
+export const IN_SHADOW: usize = memory.data<u8>([0x06, 0x73, 0x68, 0x61, 0x64, 0x6f, 0x77]);
+
+export function appEnter(at: u64, operation: usize): void {
   now = at;
-  inSetup = setup;
-  if (!setup) return;
+  inSetup = operation == IN_SETUP;
+  errorOperation(operation);
+  if (!inSetup) return;
   // What an app recorded before it trapped was taken with status 0, so it is sent.
   batchClose();
   telemetryClear();
@@ -55,6 +67,7 @@ export function appEnter(at: u64, setup: bool): void {
 }
 export function appLeave(): void {
   inSetup = false;
+  errorOperation(0);
 }
 
 function allowed(capability: u32): bool {
@@ -63,7 +76,7 @@ function allowed(capability: u32): bool {
   store<u32>(at, load<u32>(at) + 1);
   if ((denied & capability) == 0) {
     denied |= capability;
-    errorAdd(CAPABILITY_DENIED, SEVERITY_ERROR, COMPONENT_APP, 3, <i64>ctz(capability), 1, now);
+    errorAdd(CAPABILITY_DENIED, SEVERITY_ERROR, COMPONENT_APP, 3, <i64>ctz(capability), now);
   }
   return false;
 }

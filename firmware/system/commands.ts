@@ -30,6 +30,12 @@ const COMMAND_BYTES: usize = 28;
 const commands: usize = reserve(<usize>COMMANDS_MAX * COMMAND_BYTES);
 let commandCount: u32 = 0;
 
+/** The base's own command. */
+const RESTART_APP: usize = memory.data<u8>([
+  0x72, 0x65, 0x73, 0x74, 0x61, 0x72, 0x74, 0x2d, 0x61, 0x70, 0x70,
+]);
+const RESTART_APP_BYTES: u32 = 11;
+
 /** Each answer: +0 value f64, +8 id u32, +12 code u32, +16 type u32, +20 sent u32. The oldest is overwritten. */
 const ANSWERS_MAX: u32 = 8;
 const ANSWER_BYTES: usize = 24;
@@ -88,9 +94,20 @@ function answerOf(id: u32): usize {
   return 0;
 }
 
-/** Runs a parsed command, or repeats its answer. Returns the app's status, APP_TRAP included. */
-export function commandRun(): i32 {
-  const id = <u32>parseUint(1);
+/** Id of the parsed command. */
+export function commandId(): u32 {
+  return <u32>parseUint(1);
+}
+/** Whether the parsed command is the base's own, restart-app, and not answered yet. */
+export function commandIsRestart(): bool {
+  const name = parseFind(2);
+  if (parseLength(name) != RESTART_APP_BYTES || answerOf(commandId()) != 0) return false;
+  return memory.compare(RESTART_APP, parsePointer(name), RESTART_APP_BYTES) == 0;
+}
+
+/** Runs a parsed command, or repeats its answer; one for a stopped app is answered with why. Returns the app's status, APP_TRAP included. */
+export function commandRun(stopped: u32): i32 {
+  const id = commandId();
   const known = answerOf(id);
   if (known != 0) {
     store<u32>(known, 0, 20);
@@ -98,8 +115,19 @@ export function commandRun(): i32 {
   }
   const index = find();
   resultType = VALUE_NONE;
-  let status = index < 0 ? -COMMAND_UNKNOWN : copyCall(<u32>index);
+  let status = stopped != 0 ? -(<i32>stopped) : index < 0 ? -COMMAND_UNKNOWN : copyCall(<u32>index);
   if (status >= 0) status = hal_app_command(inbox, status);
+  answer(id, status);
+  return status;
+}
+
+/** Answers restart-app. */
+export function commandAnswer(id: u32, code: u32): void {
+  resultType = VALUE_NONE;
+  answer(id, -(<i32>code));
+}
+
+function answer(id: u32, status: i32): void {
   const at = answers + <usize>(answerCount % ANSWERS_MAX) * ANSWER_BYTES;
   answerCount += 1;
   store<f64>(at, resultValue);
@@ -107,7 +135,6 @@ export function commandRun(): i32 {
   store<u32>(at, status < 0 ? <u32>-status : 0, 12);
   store<u32>(at, resultType, 16);
   store<u32>(at, 0, 20);
-  return status;
 }
 
 function find(): i32 {

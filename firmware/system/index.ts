@@ -11,19 +11,18 @@ import {
   KIND_SHADOW,
   KIND_WELCOME,
 } from "../../assembly/codec/schema.generated";
-import { APP_TRAP, BOARD_PANIC, MESSAGE_KIND } from "../../assembly/errors/codes.generated";
-import { appEnter, appLeave } from "./app";
-import { bootCount, bootNumber, bootStart } from "./boot";
-import { commandRun, commandsSend } from "./commands";
 import {
-  hal_app_setup,
-  hal_app_shadow,
-  hal_app_timer,
-  hal_app_trap,
-  hal_link_kind,
-  hal_now_us,
-  hal_panic,
-} from "./hal";
+  APP_TRAP,
+  BOARD_PANIC,
+  MESSAGE_KIND,
+  SEVERITY_CRITICAL,
+  SEVERITY_WARNING,
+} from "../../assembly/errors/codes.generated";
+import { appEnter, appLeave, IN_COMMAND, IN_SHADOW, IN_TIMER } from "./app";
+import { bootCount, bootNumber, bootStart } from "./boot";
+import { commandAnswer, commandId, commandIsRestart, commandRun, commandsSend } from "./commands";
+import { crashLogHealthy, crashLogOpen, crashLogTell, SYSTEM, SYSTEM_BYTES } from "./crash-log";
+import { hal_app_shadow, hal_app_timer, hal_link_kind, hal_now_us, hal_panic } from "./hal";
 import {
   linkBuffer,
   linkCapacity,
@@ -54,7 +53,8 @@ import {
   sessionWelcome,
 } from "./session";
 import { shadowAnnounce, shadowApply, shadowSend } from "./shadow";
-import { batchClose, batchRecover, errorAdd, readingsBatched, readingsProduced } from "./telemetry";
+import { appBegin, appRestart, appStopped, appTrapped, appTraps } from "./supervisor";
+import { batchRecover, errorAdd, errorCount, readingsBatched, readingsProduced } from "./telemetry";
 import { timerDeadline, timerDue, timerTake } from "./timers";
 
 export {
@@ -79,14 +79,9 @@ export {
   shadow_value,
 } from "./app";
 
-const COMPONENT_SYSTEM: usize = memory.data<u8>([0x73, 0x79, 0x73, 0x74, 0x65, 0x6d]);
-const SEVERITY_WARNING: u32 = 1;
-const SEVERITY_CRITICAL: u32 = 3;
-const SEVERITY_FATAL: u32 = 4;
 /** Callbacks run in one poll at most, so that the link is served however busy the app is. */
 const CALLBACKS_A_POLL: i32 = 16;
 
-let traps: u32 = 0;
 let refused: u32 = 0;
 let announced: u32 = 0;
 
@@ -108,32 +103,20 @@ export function retained_bytes(): usize {
 export function boot(): void {
   const kept = bootStart();
   if (kept) batchRecover();
+  crashLogOpen();
   bootCount(kept);
+  crashLogTell(kept);
   const panic = hal_panic();
-  if (panic != 0) errorAdd(BOARD_PANIC, SEVERITY_FATAL, COMPONENT_SYSTEM, 6, <i64>panic, 1, hal_now_us());
-  // Set-up counts as the moment of boot: deadlines are whole periods since then, the same on every board.
-  startApp(0);
+  if (panic != 0) errorAdd(BOARD_PANIC, SEVERITY_CRITICAL, SYSTEM, SYSTEM_BYTES, <i64>panic, hal_now_us());
+  appBegin();
 }
 
-function startApp(at: u64): void {
-  appEnter(at, true);
-  const status = hal_app_setup();
-  appLeave();
-  if (status < 0) trapped();
-}
-
-/** An app that traps is reported and stays stopped until its next start; in a callback it is started again at once. */
-function trapped(): void {
-  traps += 1;
-  // What was recorded before comes before.
-  batchClose();
-  errorAdd(APP_TRAP, SEVERITY_CRITICAL, COMPONENT_SYSTEM, 6, <i64>hal_app_trap(), traps, hal_now_us());
-}
 function afterCallback(status: i32): void {
-  if (status != -APP_TRAP) return;
-  trapped();
-  startApp(hal_now_us());
-  sessionHelloRequested();
+  if (status == -APP_TRAP) {
+    appTrapped();
+    sessionHelloRequested();
+  }
+  appLeave();
 }
 
 export function link_up(): void {
@@ -176,27 +159,36 @@ function dispatch(ptr: usize, length: i32): void {
 /** Reports the first refused message and then each power of two, so that noise on the line is no flood of records. */
 function refuse(code: i32): void {
   refused += 1;
-  if ((refused & (refused - 1)) != 0) return;
-  errorAdd(<u32>code, SEVERITY_WARNING, COMPONENT_SYSTEM, 6, 0, refused, hal_now_us());
+  if ((refused & (refused - 1)) != 0)
+    errorCount(<u32>code, SEVERITY_WARNING, SYSTEM, SYSTEM_BYTES, 0, hal_now_us());
+  else errorAdd(<u32>code, SEVERITY_WARNING, SYSTEM, SYSTEM_BYTES, 0, hal_now_us());
 }
 
+/** A stopped app is not asked; it gets the whole shadow after its start. */
 function applyShadow(): void {
-  if (!shadowApply()) return;
-  appEnter(hal_now_us(), false);
+  if (appStopped() != 0 || !shadowApply()) return;
+  appEnter(hal_now_us(), IN_SHADOW);
   afterCallback(hal_app_shadow(0, 0));
 }
 function runCommand(): void {
-  appEnter(hal_now_us(), false);
-  afterCallback(commandRun());
+  if (commandIsRestart()) {
+    const id = commandId();
+    appRestart();
+    commandAnswer(id, appStopped());
+    return sessionHelloRequested();
+  }
+  appEnter(hal_now_us(), IN_COMMAND);
+  afterCallback(commandRun(appStopped()));
 }
 
 /** Runs what is due; returns when to call again at the latest, in microseconds since boot. */
 export function poll(): u64 {
   const now = hal_now_us();
+  crashLogHealthy(now);
   for (let runs = 0; runs < CALLBACKS_A_POLL; runs += 1) {
     const id = timerDue(now);
     if (id < 0) break;
-    appEnter(timerTake(id, now), false);
+    appEnter(timerTake(id, now), IN_TIMER);
     afterCallback(hal_app_timer(<u32>id));
   }
   if (linkIsUp()) serveLink(now);
@@ -224,7 +216,7 @@ function serveLink(now: u64): void {
 }
 
 /** Figures for tests and status lines: 0 boot, 1 readings produced, 2 readings dropped, 3 messages held, 4 in flight, 5 traps,
- * 6 next sequence, 7 session open, 8 readings in the batch, 9 damaged frames, 10 refused messages. */
+ * 6 next sequence, 7 session open, 8 readings in the batch, 9 damaged frames, 10 refused messages, 11 why the app is stopped. */
 export function figure(which: u32): f64 {
   switch (which) {
     case 0:
@@ -238,7 +230,7 @@ export function figure(which: u32): f64 {
     case 4:
       return <f64>outboxInFlight();
     case 5:
-      return <f64>traps;
+      return <f64>appTraps();
     case 6:
       return <f64>outboxNextSequence();
     case 7:
@@ -249,6 +241,8 @@ export function figure(which: u32): f64 {
       return <f64>linkDamaged();
     case 10:
       return <f64>refused;
+    case 11:
+      return <f64>appStopped();
     default:
       return NaN;
   }

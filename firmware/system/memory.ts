@@ -3,7 +3,8 @@
  *
  *   0 ............ data and globals of the compiler
  *   arena          scratch buffers and tables, handed out once at start by `reserve`
- *   RETAINED_BASE  what survives a warm reset: outbox header, twice, the open batch, the outbox's ring (outbox.ts draws them)
+ *   RETAINED_BASE  what survives a warm reset: outbox header, twice, the open batch, the error monitor, the outbox's ring
+ *                  (outbox.ts draws them)
  *   + retainedBytes(), which is the board's to say: the more, the longer an outage the outbox covers
  *
  * The retained region lies at a fixed address above everything the start-up code initialises; a board keeps those bytes
@@ -11,7 +12,7 @@
  */
 import { hal_retained_bytes } from "./hal";
 
-export const RETAINED_BASE: usize = 0x2a00;
+export const RETAINED_BASE: usize = 0x2b00;
 /** Two headers and a ring that holds a few messages of the greatest length. */
 const RETAINED_MIN: u32 = 0x1000;
 const RETAINED_MAX: u32 = 0xc000;

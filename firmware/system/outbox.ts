@@ -10,8 +10,9 @@
  * Past that the oldest record is forgotten; hello then begins later than the gateway expects, and it records the gap.
  *
  *   RETAINED_BASE          header, copy 0   (the copy with the higher generation and a right CRC counts)
- *   RETAINED_BASE + 1024   header, copy 1
- *   RETAINED_BASE + 2048   the batch that is still open, BATCH_BYTES (telemetry.ts)
+ *   RETAINED_BASE + 840    header, copy 1
+ *   RETAINED_BASE + 1680   the batch that is still open, BATCH_BYTES (telemetry.ts)
+ *   RETAINED_BASE + 2224   the error monitor, MONITOR_ROOM (crash-log.ts)
  *   RETAINED_BASE + 2592   ring
  *
  *   header  +0 magic  +4 generation  +8 CRC-32 of the rest  +12 head  +16 tail  +20 records
@@ -24,8 +25,8 @@ import { crc32 } from "../../assembly/codec/crc32";
 import { MESSAGE_WINDOW_MAX } from "../../assembly/codec/schema.generated";
 import { RETAINED_BASE, retainedBytes } from "./memory";
 
-const MAGIC: u32 = 0x54415244;
-const HEADER_BYTES: usize = 1024;
+const MAGIC: u32 = 0x54415245;
+const HEADER_BYTES: usize = 840;
 const DROP_BYTES: usize = 20;
 /** A window of sent ones, and one for each boot that a long outage may span. */
 const DROPS_MAX: u32 = MESSAGE_WINDOW_MAX + 8;
@@ -33,7 +34,9 @@ const HEADER_HEAD: usize = 40;
 /** A batch's 32 readings and its head. */
 const BATCH_BYTES: usize = 544;
 export const BATCH: usize = RETAINED_BASE + HEADER_BYTES * 2;
-const RING: usize = BATCH + BATCH_BYTES;
+const MONITOR_ROOM: usize = 368;
+export const MONITOR: usize = BATCH + BATCH_BYTES;
+const RING: usize = MONITOR + MONITOR_ROOM;
 const RING_BYTES: u32 = retainedBytes() - <u32>(RING - RETAINED_BASE);
 const RECORD_HEAD: u32 = 12;
 const WRAP: u16 = 0xffff;
@@ -88,7 +91,7 @@ export function outboxRecover(): bool {
 
 export function outboxClear(): void {
   current = RETAINED_BASE;
-  memory.fill(RETAINED_BASE, 0, RING - RETAINED_BASE);
+  memory.fill(RETAINED_BASE, 0, MONITOR - RETAINED_BASE);
   setField(0, MAGIC);
   commit();
   outboxRewind();

@@ -9,6 +9,7 @@ import { reserve } from "./memory";
 import { NEVER } from "./timers";
 
 const STATUS_US: u64 = 1_000_000;
+const MODE_OFF: u32 = 0;
 export const MODE_INPUT: u32 = 1;
 export const MODE_OUTPUT: u32 = 2;
 export const MODE_PWM: u32 = 3;
@@ -24,6 +25,16 @@ let statusAt: u64 = 0;
 
 export function pinsClear(): void {
   count = 0;
+  changed = true;
+}
+/** Every pin of the app off, which floats it: what stops the app must not leave a heater on. */
+export function pinsOff(): void {
+  for (let index: u32 = 0; index < count; index += 1) {
+    const at = table + <usize>index * 12;
+    if (load<u32>(at) < ANALOG_BASE) hal_pin_mode(load<u32>(at), MODE_OFF);
+    store<u32>(at, MODE_OFF, 4);
+    store<u32>(at, 0, 8);
+  }
   changed = true;
 }
 export function pinsAnnounce(): void {

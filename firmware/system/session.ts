@@ -39,6 +39,7 @@ import {
   outboxSent,
   outboxUnsent,
 } from "./outbox";
+import { appStopped } from "./supervisor";
 import { helloMetrics } from "./telemetry";
 import { NEVER } from "./timers";
 
@@ -114,6 +115,7 @@ function greet(): void {
     buildUint(15, bootLost());
     buildUint(16, bootLostTo());
   }
+  if (appStopped() != 0) buildUint(17, appStopped());
   const length = buildEnd();
   if (length > 0) linkSendControl(built(), length);
   wakeAt =

@@ -15,6 +15,7 @@ import {
   UNIT_BYTES_MAX,
 } from "../../assembly/codec/schema.generated";
 import { ARGUMENT, POOL_FULL } from "../../assembly/errors/codes.generated";
+import { monitorRate, monitorRecord } from "../../assembly/errors/monitor";
 import { bootNumber, bootReserve } from "./boot";
 import {
   buildElement,
@@ -31,7 +32,7 @@ import {
 } from "./build";
 import { hal_app_read } from "./hal";
 import { reserve } from "./memory";
-import { BATCH, outboxNextSequence, outboxPush } from "./outbox";
+import { BATCH, MONITOR, outboxNextSequence, outboxPush } from "./outbox";
 
 /** Each metric: +0 name length u8, +1 unit length u8, +2 name, +26 unit. */
 const METRIC_BYTES: usize = 34;
@@ -54,6 +55,12 @@ function setBatchCount(count: u32): void {
   store<u32>(BATCH, count);
   store<u32>(BATCH, ~count, 4);
 }
+
+/** What the app is doing while it runs, 0 when it does not: length u8, then the text. */
+let operation: usize = 0;
+
+/** Of one code and component in the monitor's window of some 67 s, each told of. */
+const ERRORS_A_WINDOW: u32 = 8;
 
 const text: usize = reserve(LOG_BYTES_MAX);
 const component: usize = reserve(NAME_BYTES_MAX);
@@ -124,7 +131,8 @@ export function readingAdd(metric: u32, value: f64, now: u64): i32 {
   return 0;
 }
 
-function start(kind: u32, uptimeUs: u64): void {
+/** Begins a message of the sequence. */
+export function sequencedStart(kind: u32, uptimeUs: u64): void {
   bootReserve();
   buildStart(kind);
   buildUint(1, bootNumber());
@@ -132,8 +140,8 @@ function start(kind: u32, uptimeUs: u64): void {
   buildUint(3, uptimeUs);
 }
 
-/** Number of messages dropped to make room, or the negative of a code. */
-function enqueue(readings: u32): i32 {
+/** Ends it: the number of messages dropped to make room, or the negative of a code. */
+export function sequencedEnd(readings: u32): i32 {
   const length = buildEnd();
   return length < 0 ? length : outboxPush(built(), <u32>length, readings);
 }
@@ -142,7 +150,7 @@ function enqueue(readings: u32): i32 {
 export function batchClose(): i32 {
   const count = batchCount();
   if (count == 0) return 0;
-  start(KIND_TELEMETRY, load<u64>(BATCH, 16));
+  sequencedStart(KIND_TELEMETRY, load<u64>(BATCH, 16));
   buildList(4, count);
   for (let index: u32 = 0; index < count; index += 1) {
     const at = readings + <usize>index * READING_BYTES;
@@ -152,7 +160,7 @@ export function batchClose(): i32 {
     buildFloat(2, load<f64>(at));
   }
   store<u32>(BATCH, outboxNextSequence(), 8);
-  const status = enqueue(count);
+  const status = sequencedEnd(count);
   setBatchCount(0);
   return status;
 }
@@ -161,21 +169,21 @@ export function eventAdd(name: usize, length: i32, severity: u32, type: u32, val
   if (length < 1 || length > NAME_BYTES_MAX || severity > 4) return -ARGUMENT;
   const status = hal_app_read(name, text, length);
   if (status != 0) return status;
-  start(KIND_EVENT, now);
+  sequencedStart(KIND_EVENT, now);
   buildText(4, text, length);
   buildUint(5, severity);
   if (type != VALUE_NONE) buildValue(6, type, value);
-  return enqueue(0);
+  return sequencedEnd(0);
 }
 
 export function logAdd(level: u32, ptr: usize, length: i32, now: u64): i32 {
   if (length < 0 || length > LOG_BYTES_MAX || level > 5) return -ARGUMENT;
   const status = hal_app_read(ptr, text, length);
   if (status != 0) return status;
-  start(KIND_LOG, now);
+  sequencedStart(KIND_LOG, now);
   buildUint(4, level);
   buildText(5, text, length);
-  return enqueue(0);
+  return sequencedEnd(0);
 }
 
 /** An error record of the app; the component's name is in the app's arena. */
@@ -190,23 +198,31 @@ export function errorAddOfApp(
   if (length < 1 || length > NAME_BYTES_MAX || severity > 4 || code > 65535) return -ARGUMENT;
   const status = hal_app_read(name, component, length);
   if (status != 0) return status;
-  return errorAdd(code, severity, component, length, detail, 1, now);
+  return errorAdd(code, severity, component, length, detail, now);
 }
 
-export function errorAdd(
-  code: u32,
-  severity: u32,
-  name: usize,
-  length: i32,
-  detail: i64,
-  count: u32,
-  now: u64,
-): i32 {
-  start(KIND_ERROR, now);
+export function errorOperation(doing: usize): void {
+  operation = doing;
+}
+
+/** In the monitor alone: how often this code and component had an error since the boot. */
+export function errorCount(code: u32, severity: u32, name: usize, length: i32, detail: i64, now: u64): u32 {
+  return monitorRecord(MONITOR, code, severity, name, length, detail, now);
+}
+
+/**
+ * Counts an error and tells of it. Of a pair of code and component that has many, each power of two is told: the record says the count, and
+ * a flood of errors does not push the readings out of the ring.
+ */
+export function errorAdd(code: u32, severity: u32, name: usize, length: i32, detail: i64, now: u64): i32 {
+  const count = errorCount(code, severity, name, length, detail, now);
+  if ((count & (count - 1)) != 0 && monitorRate(MONITOR, code, name, length, now) > ERRORS_A_WINDOW) return 0;
+  sequencedStart(KIND_ERROR, now);
   buildUint(4, code);
   buildUint(5, severity);
   buildText(6, name, length);
+  if (operation != 0) buildText(7, operation + 1, load<u8>(operation));
   if (detail != 0) buildInt(8, detail);
   buildUint(9, count);
-  return enqueue(0);
+  return sequencedEnd(0);
 }

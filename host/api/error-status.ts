@@ -1,5 +1,6 @@
 /** Which HTTP status an error code answers with. The code is what clients match on; the status is for what lies between. */
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+import { type ErrorJson, wireErrorJson } from "../../protocols/error-json.ts";
 import { type Category, ERRORS, type ErrorCode } from "../../protocols/table.ts";
 
 /** Messages of the HTTP server repeat what was sent. */
@@ -58,11 +59,13 @@ export function retryAfterOf(code: ErrorCode): number | undefined {
 }
 
 export interface ErrorBody {
-  readonly error: { readonly code: ErrorCode; readonly message: string };
+  readonly error: ErrorJson;
 }
 
+/** What errorFromJSON() of protocols/ reads again. Of a bug's cause nothing is told. */
 export function errorBody(error: TardigradeError): ErrorBody {
-  return { error: { code: error.code, message: error.message } };
+  const { cause, ...told } = wireErrorJson(error);
+  return { error: error.code === "INTERNAL" || cause === undefined ? told : { ...told, cause } };
 }
 
 /**

@@ -154,6 +154,7 @@ export const Device = Type.Object({
   lastSeenMs: TimeMs("Last message"),
   metrics: Type.Array(Metric),
   commands: Type.Array(Type.String()),
+  stopped: Type.Optional(Type.String({ description: "Code why the app is left stopped" })),
   pins: Type.Array(
     Type.Object({
       pin: Count,
@@ -220,6 +221,7 @@ export const Errors = list(
     code: Type.String(),
     component: Type.String(),
     severity: Severity,
+    recovery: Type.String({ description: "What to do by code and severity, one of seven strategies" }),
     count: Count,
     perMinute: Type.Number(),
     lastMs: TimeMs("Last"),

@@ -1,6 +1,6 @@
 /**
  * The HTTP server: fastify with our own validation, access rules and error bodies around the routes. Every answer that is not a
- * stream is JSON or the metrics text; every error is {error: {code, message}} and never a stack.
+ * stream is JSON or the metrics text; every error is {error: {code, message, ...}} and never a stack.
  *
  * A browser's cross-site form can send text/plain to this machine without asking; only application/json is taken, which makes it
  * ask, and nobody here says yes.
@@ -218,7 +218,7 @@ function openApiHead({ service, token, access }: ApiOptions) {
     info: {
       title: "Tardigrade gateway",
       description:
-        "Devices, telemetry, shadows and commands of one site. Errors are {error: {code, message}}.",
+        "Devices, telemetry, shadows and commands of one site. Errors are {error: {code, number, severity, category, recovery, message, context, cause}}.",
       version: service.info().version,
       license: { name: "MIT OR Apache-2.0", identifier: "MIT OR Apache-2.0" },
     },

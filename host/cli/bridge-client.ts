@@ -1,7 +1,7 @@
 /** Asks a gateway over MQTT, on whatever broker it uses: `bridge/request/<verb>`, answered on `bridge/response/<verb>`. */
 import { connectAsync, type MqttClient } from "mqtt";
 import { TardigradeError } from "../../protocols/error.ts";
-import { ERRORS, type ErrorCode } from "../../protocols/table.ts";
+import { errorFromJSON } from "../../protocols/error-from-json.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
 import { systemClock } from "../io/clock.ts";
 import { systemRandom } from "../io/random.ts";
@@ -103,11 +103,7 @@ export class BridgeClient {
     this.#pending.delete(String(answer.transaction));
     pending.cancelTimeout();
     if (answer.status === "ok") return pending.resolve(answer.data);
-    const { code = "INTERNAL", message = "The gateway gave no reason." } = (answer.error ?? {}) as {
-      code?: string;
-      message?: string;
-    };
-    pending.reject(new TardigradeError(code in ERRORS ? (code as ErrorCode) : "INTERNAL", message));
+    pending.reject(errorFromJSON(answer.error));
   }
 
   async close(): Promise<void> {

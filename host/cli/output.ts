@@ -3,6 +3,7 @@
  * terminal gets colours and a line that rewrites itself; a pipe gets plain lines.
  */
 import { isTardigradeError } from "../../protocols/error.ts";
+import type { ErrorJson } from "../../protocols/error-json.ts";
 
 const ESC = "\u001b[";
 const colour = (code: number) => (text: string) =>
@@ -80,7 +81,7 @@ export function age(ms: number): string {
   return `${Math.round(ms / 86_400_000)} d`;
 }
 
-/** How a command ends that failed: the code, what happened, what to do. Bugs keep their stack. */
+/** How a command ends that failed: the code, what happened, what to do, where, and why. Bugs keep their stack. */
 export function printError(error: unknown, json: boolean): void {
   if (json) {
     const body = isTardigradeError(error) ? error.toJSON() : { code: "INTERNAL", message: String(error) };
@@ -91,5 +92,16 @@ export function printError(error: unknown, json: boolean): void {
     process.stderr.write(`${red("INTERNAL")} ${error instanceof Error ? error.stack : String(error)}\n`);
     return;
   }
-  process.stderr.write(`${red(error.code)} ${error.message}\n`);
+  process.stderr.write(`${red(error.code)} ${error.message}\n${details(error.toJSON())}`);
+}
+
+/** Context and causes, as an error that came from a gateway has them too. */
+function details(error: ErrorJson): string {
+  const context = Object.entries(error.context).filter(([key]) => key !== "component");
+  const lines = context.length === 0 ? [] : [context.map(([key, value]) => `${key}=${value}`).join(" ")];
+  for (let cause = error.cause; cause !== undefined; cause = "code" in cause ? cause.cause : undefined) {
+    const name = "code" in cause ? cause.code : (cause.system ?? cause.name);
+    lines.push(`because: ${name} ${cause.message}`.trimEnd());
+  }
+  return lines.map((line) => `  ${dim(line)}\n`).join("");
 }

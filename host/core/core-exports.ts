@@ -9,7 +9,8 @@ export interface CoreExports
     ClockExports,
     StatisticsExports,
     PlacementExports,
-    RingExports {}
+    RingExports,
+    ErrorExports {}
 
 interface MemoryExports {
   readonly memory: WebAssembly.Memory;
@@ -271,4 +272,40 @@ interface RingExports {
   ringUsed(at: number): number;
   ringCapacity(at: number): number;
   ringDropped(at: number): number;
+}
+
+/** assembly/errors: what codes mean, recovery, and the monitor of devices. */
+interface ErrorExports {
+  errorSeverity(code: number): number;
+  errorCategory(code: number): number;
+  errorRecovery(code: number): number;
+  recoveryOf(code: number, severity: number): number;
+  recoveryClimb(strategy: number): number;
+  recoveryReset(at: number): void;
+  recoveryNext(at: number, strategy: number, limit: number, periodUs: bigint, nowUs: bigint): number;
+  monitorInit(at: number, boot: number): void;
+  monitorRecover(at: number, boot: number): number;
+  monitorRecord(
+    at: number,
+    code: number,
+    severity: number,
+    name: number,
+    length: number,
+    detail: bigint,
+    nowUs: bigint,
+  ): number;
+  monitorRate(at: number, code: number, name: number, length: number, nowUs: bigint): number;
+  monitorTotal(at: number): number;
+  monitorEvicted(at: number): number;
+  monitorCrashes(at: number): number;
+  monitorCrashesSet(at: number, crashes: number): void;
+  monitorRow(at: number, index: number): number;
+  monitorRowCount(row: number): number;
+  monitorRowName(row: number): number;
+  monitorRowNameLength(row: number): number;
+  monitorCode(slot: number): number;
+  monitorEntry(at: number, age: number): number;
+  monitorEntryRow(entry: number): number;
+  monitorEntryUptime(entry: number): bigint;
+  monitorEntryDetail(entry: number): bigint;
 }

@@ -81,6 +81,15 @@ export type {
   TimeoutState,
 } from "../core/policy/timeout.ts";
 export { wrap } from "../core/policy/wrap.ts";
+export {
+  type LadderOptions,
+  RECOVERY_LADDER,
+  type RecoveryHandlers,
+  RecoveryLadder,
+  type RecoveryOverrides,
+  recover,
+  recoveryOf,
+} from "../core/recovery.ts";
 
 export interface SeamOptions {
   /** Default the system's monotonic clock, read once a turn of the event loop. */

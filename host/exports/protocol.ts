@@ -1,5 +1,7 @@
 /** tardigrade/protocol: messages, frames and topics, for programs that speak with devices themselves. */
 export { errorCodeOf, isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+export { errorFromJSON } from "../../protocols/error-from-json.ts";
+export { type ErrorJson, type ForeignJson, wireErrorJson } from "../../protocols/error-json.ts";
 export {
   decodeFrame,
   encodeFrame,

@@ -3,7 +3,9 @@
  * retained `bridge/state`, `info`, `devices`, `health`. Whoever can speak MQTT can ask what HTTP answers.
  */
 import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+import { wireErrorJson } from "../../protocols/error-json.ts";
 import type { Value } from "../../protocols/messages.generated.ts";
+import { ERRORS } from "../../protocols/table.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
 import type { Broker } from "../io/seams.ts";
 import type { Audit } from "./access/audit.ts";
@@ -177,7 +179,12 @@ export class Bridge {
     ) {
       this.#monitor.report(code, { component: "bridge", message });
     }
-    this.#send(verb, { status: "error", ...withTransaction(transaction), error: { code, message } });
+    // Of a bug nothing but that there is one: its message may hold anything.
+    const told =
+      isTardigradeError(error) && code !== "INTERNAL"
+        ? error
+        : new TardigradeError("INTERNAL", ERRORS.INTERNAL.help);
+    this.#send(verb, { status: "error", ...withTransaction(transaction), error: wireErrorJson(told) });
   }
 
   #send(verb: string, answer: unknown): void {

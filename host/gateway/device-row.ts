@@ -33,6 +33,8 @@ export interface DeviceRow {
   uptimeUs: number;
   reason: number;
   commands: readonly string[];
+  /** Number of the code for which the device leaves its app stopped, 0 while it runs; absent in rows of older versions. */
+  stopped?: number;
   boots: BootClock[];
   recentSessions: number[];
   /** Watermark on disk. */
@@ -67,6 +69,7 @@ export function newRow(id: string): DeviceRow {
     uptimeUs: 0,
     reason: 0,
     commands: [],
+    stopped: 0,
     boots: [],
     recentSessions: [],
     boot: 0,
@@ -114,6 +117,7 @@ export function applyHelloRecord(
   row.version = hello.version;
   row.reason = hello.reason;
   row.commands = hello.commands.map((command) => command.name);
+  row.stopped = hello.stopped ?? 0;
   row.uptimeUs =
     hello.boot === row.helloBoot && !record.replaced
       ? Math.max(row.uptimeUs, hello.uptimeUs)

@@ -5,6 +5,7 @@
  */
 import type { ErrorContext } from "../../protocols/error.ts";
 import { ERRORS, type ErrorCode, type Severity } from "../../protocols/table.ts";
+import { recoveryOf } from "../core/recovery.ts";
 import type { Clock, Dispose, Logger, Meter } from "../io/seams.ts";
 import type { AlertView, ErrorView } from "./service.ts";
 
@@ -38,8 +39,10 @@ export interface Report {
   readonly component: string;
   readonly device?: string;
   readonly message?: string;
-  /** Where it differs from the code's own, as an error record of a device may. */
+  /** Where it differs from the code's own, as an error record of a device may; those are counted apart. */
   readonly severity?: Severity;
+  /** How often it happened, where one report stands for many. Default 1. */
+  readonly times?: number;
   readonly context?: ErrorContext;
 }
 
@@ -89,9 +92,10 @@ export class ErrorMonitor {
     const nowMs = this.#clock.monotonicMs();
     const pair = this.#pair(code, report);
     roll(pair, nowMs);
-    pair.buckets[BUCKETS - 1] = (pair.buckets[BUCKETS - 1] ?? 0) + 1;
-    pair.count += 1;
-    this.#total += 1;
+    const times = report.times ?? 1;
+    pair.buckets[BUCKETS - 1] = (pair.buckets[BUCKETS - 1] ?? 0) + times;
+    pair.count += times;
+    this.#total += times;
     pair.lastMs = this.#clock.wallMs();
     pair.last.unshift({
       timeMs: pair.lastMs,
@@ -100,7 +104,7 @@ export class ErrorMonitor {
       ...(report.device === undefined ? {} : { device: report.device }),
     });
     if (pair.last.length > LAST_MAX) pair.last.pop();
-    this.#meter.count("tardigrade_errors_total", { code });
+    this.#meter.count("tardigrade_errors_total", { code }, times);
     this.#log(pair, report, nowMs);
     this.#check(pair, nowMs);
   }
@@ -156,6 +160,7 @@ export class ErrorMonitor {
           code: pair.code,
           component: pair.component,
           severity: pair.severity,
+          recovery: recoveryOf(pair),
           count: pair.count,
           perMinute: rate(pair),
           lastMs: pair.lastMs,
@@ -177,19 +182,20 @@ export class ErrorMonitor {
   }
 
   #pair(code: ErrorCode, report: Report): Pair {
+    const severity = report.severity ?? ERRORS[code].severity;
     let component = report.component;
-    let key = `${code} ${component}`;
+    let key = keyOf({ code, component, severity });
     let pair = this.#pairs.get(key);
     if (pair === undefined && this.#pairs.size >= PAIRS_MAX) {
       component = "other";
-      key = `${code} other`;
+      key = keyOf({ code, component, severity });
       pair = this.#pairs.get(key);
     }
     if (pair === undefined) {
       pair = {
         code,
         component,
-        severity: report.severity ?? ERRORS[code].severity,
+        severity,
         buckets: new Array<number>(BUCKETS).fill(0),
         bucketAt: 0,
         count: 0,
@@ -233,7 +239,7 @@ export class ErrorMonitor {
   }
 
   #check(pair: Pair, nowMs: number): void {
-    const id = `rate ${pair.code} ${pair.component}`;
+    const id = `rate ${keyOf(pair)}`;
     roll(pair, nowMs);
     const perMinute = rate(pair);
     if (perMinute >= this.#threshold(pair)) {
@@ -264,6 +270,10 @@ export class ErrorMonitor {
   #tell(alert: AlertView): void {
     for (const listener of this.#listeners) listener(alert);
   }
+}
+
+function keyOf({ code, component, severity }: Pick<Pair, "code" | "component" | "severity">): string {
+  return severity === ERRORS[code].severity ? `${code} ${component}` : `${code} ${component} ${severity}`;
 }
 
 /** Moves the buckets on to `nowMs`; the last one is the current. */

@@ -13,6 +13,7 @@ import { openSegmentLog, type SegmentLog } from "../store/segment-log.ts";
 import { AlertLog } from "./alert-log.ts";
 import { Bridge } from "./bridge.ts";
 import { Commands } from "./commands.ts";
+import { DeviceErrors } from "./device-errors.ts";
 import { checkBindings, type DeviceLinks } from "./device-links.ts";
 import { sessionOf } from "./device-row.ts";
 import { ErrorMonitor } from "./error-monitor.ts";
@@ -83,6 +84,7 @@ class Running {
   #maintenance: Maintenance | undefined;
   readonly #disposers: Dispose[] = [];
   readonly #alertLog: AlertLog;
+  readonly #deviceErrors: DeviceErrors;
   #closed = false;
 
   constructor(options: GatewayOptions, log: SegmentLog) {
@@ -99,6 +101,7 @@ class Running {
       logger,
       ...(options.thresholds === undefined ? {} : { thresholds: options.thresholds }),
     });
+    this.#deviceErrors = new DeviceErrors(this.#monitor);
     const stamps = options.stamps ?? wallStamps(clock);
     this.#ledger = new Ledger({ log, stamps, clock });
     this.#alertLog = new AlertLog(this.#ledger, (error) => this.#bug("alerts", error));
@@ -403,6 +406,7 @@ class Running {
           this.#tell(one);
           break;
         case "hello":
+          this.#deviceErrors.appState(device, one.row.stopped ?? 0);
           this.#shadows.reconcile(device);
           this.#emitDevice(device, one.offset);
           this.#deviceList.changed("");
@@ -425,7 +429,7 @@ class Running {
     const words = text === undefined ? {} : { text };
     const what = value === undefined ? {} : { value };
     this.#events.emit({ type, offset, device, timeMs, severity, name, ...words, ...what });
-    if (type === "error") this.#service.deviceError(told);
+    if (told.error !== undefined) this.#deviceErrors.report(device, told.error);
   }
 
   #emitDevice(device: string, offset: number): void {

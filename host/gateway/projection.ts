@@ -7,11 +7,12 @@
  */
 import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
 import type { Message } from "../../protocols/messages.generated.ts";
-import { ERRORS, LOG_LEVELS, SEVERITIES } from "../../protocols/table.ts";
+import { LOG_LEVELS, SEVERITIES } from "../../protocols/table.ts";
 import type { Logger, Meter } from "../io/seams.ts";
 import type { History, Reading } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import type { StateStore, StateTransaction } from "../store/state-store.ts";
+import { type DeviceError, deviceErrorOf, textOf } from "./device-errors.ts";
 import {
   applyCommand,
   applyGap,
@@ -71,9 +72,7 @@ export type Applied =
       readonly name: string;
       readonly text?: string;
       readonly value?: boolean | number | string;
-      /** Of an error. */
-      readonly code?: number;
-      readonly count?: number;
+      readonly error?: DeviceError;
     }
   | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow };
 
@@ -241,7 +240,7 @@ export class Projection {
     if (record.wallMs > row.lastSeenMs) row.lastSeenMs = record.wallMs;
     switch (body.type) {
       case "message":
-        return applyMessage(row, body.message, offset, effects);
+        return applyMessage(row, body.message, record, effects);
       case "hello":
         for (const gap of body.gaps) applyGap(row, gap);
         applyHelloRecord(row, body, record.wallMs);
@@ -305,7 +304,12 @@ export class Projection {
   }
 }
 
-function applyMessage(row: DeviceRow, message: Message, offset: number, effects: Effects): void {
+function applyMessage(
+  row: DeviceRow,
+  message: Message,
+  { offset, stamp }: Positioned,
+  effects: Effects,
+): void {
   switch (message.kind) {
     case "telemetry": {
       if (!applySequence(row, message)) return;
@@ -328,7 +332,8 @@ function applyMessage(row: DeviceRow, message: Message, offset: number, effects:
       if (!applySequence(row, message)) return;
       if (message.kind === "error") row.counts.errors += 1;
       const timeMs = timeOf(row, message.boot, message.uptimeUs);
-      effects.applied.push({ offset, row, timeMs, ...toldOf(message) });
+      const error = message.kind === "error" ? { error: deviceErrorOf(message, stamp) } : {};
+      effects.applied.push({ offset, row, timeMs, ...toldOf(message), ...error });
       return;
     }
     case "shadow":
@@ -362,20 +367,15 @@ export function toldOf(message: Extract<Message, { kind: "event" | "log" | "erro
     }
     case "log":
       return { type: "log", severity: LOG_LEVELS[message.level] ?? "info", name: "log", text: message.text };
-    case "error": {
-      const code = errorCodeOf(message.code);
-      const operation = message.operation === undefined ? "" : ` in ${message.operation}`;
-      const detail = message.detail === undefined ? "" : ` (${message.detail})`;
-      const help = code === undefined ? `error ${message.code}` : ERRORS[code].help;
+    case "error":
       return {
         type: "error",
         severity: SEVERITIES[message.severity] ?? "error",
-        name: code ?? String(message.code),
-        text: `${message.component}${operation}: ${help}${detail}`,
+        name: errorCodeOf(message.code) ?? String(message.code),
+        text: textOf(message),
         code: message.code,
         count: message.count,
       };
-    }
   }
 }
 

@@ -1,6 +1,5 @@
 /** The questions that HTTP, the bridge topics and the terminal ask, answered from the gateway's parts. */
-import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
-import type { Severity } from "../../protocols/table.ts";
+import { TardigradeError } from "../../protocols/error.ts";
 import type { Dispose } from "../io/seams.ts";
 import type { History } from "../store/history.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
@@ -13,7 +12,7 @@ import type { Forwarder } from "./forwarder.ts";
 import { newestPoints, type Resolution } from "./history-query.ts";
 import type { Ingest } from "./ingest.ts";
 import type { PresenceBoard } from "./presence.ts";
-import type { Applied, Projection } from "./projection.ts";
+import type { Projection } from "./projection.ts";
 import type {
   AlertView,
   CommandView,
@@ -182,17 +181,5 @@ export class Service implements GatewayService {
 
   events(listener: (event: GatewayEvent) => void, options: { readonly from?: number } = {}): Dispose {
     return this.#parts.events.listen(listener, options.from);
-  }
-
-  /** An error record of a device; its component is prefixed, so that it is not taken for one of ours. */
-  deviceError(told: Extract<Applied, { type: "event" | "log" | "error" }>): void {
-    const code = errorCodeOf(told.code ?? 0) ?? "INTERNAL";
-    this.#parts.monitor.report(code, {
-      component: `device ${(told.text ?? "").split(/[ :]/, 1)[0] ?? ""}`,
-      device: told.row.id,
-      severity: told.severity as Severity,
-      ...(told.text === undefined ? {} : { message: told.text }),
-      context: { number: told.code, count: told.count },
-    });
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Value } from "../../protocols/messages.generated.ts";
-import type { ErrorCode, Severity } from "../../protocols/table.ts";
+import type { ErrorCode, Recovery, Severity } from "../../protocols/table.ts";
 import type { Dispose } from "../io/seams.ts";
 
 export type DeviceState = "online" | "offline" | "unknown";
@@ -29,6 +29,8 @@ export interface DeviceSummary {
   readonly lastSeenMs: number;
   readonly metrics: readonly MetricSummary[];
   readonly commands: readonly string[];
+  /** Why the device leaves its app stopped; absent while it runs. */
+  readonly stopped?: string;
   /** As it last told them; mode 0 off, 1 input, 2 output, 3 PWM, 4 analog. */
   readonly pins: readonly { readonly pin: number; readonly mode: number; readonly value: number }[];
   readonly counts: {
@@ -69,6 +71,8 @@ export interface ErrorView {
   readonly code: string;
   readonly component: string;
   readonly severity: Severity;
+  /** What to do about it, by code and severity. */
+  readonly recovery: Recovery;
   readonly count: number;
   readonly perMinute: number;
   readonly lastMs: number;

@@ -1,4 +1,5 @@
 /** What the gateway shows of a device, from its row. */
+import { errorCodeOf } from "../../protocols/error.ts";
 import type { DeviceRow } from "./device-row.ts";
 import type { DeviceState, DeviceSummary, MetricSummary } from "./service.ts";
 
@@ -17,6 +18,7 @@ export function summaryOf(
     lastSeenMs: row.lastSeenMs,
     metrics: metricsOf(row),
     commands: row.commands,
+    ...(row.stopped ? { stopped: errorCodeOf(row.stopped) ?? String(row.stopped) } : {}),
     pins: row.pins,
     counts: { ...row.counts, duplicates: live.duplicates },
   };

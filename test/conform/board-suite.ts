@@ -137,6 +137,7 @@ export function boardSuite(suite: BoardSuite): void {
         );
       expect(await rig.until(3000, () => records().length > 0)).toBe(true);
       expect(records()).toHaveLength(1);
+      expect(records()[0]).toMatchObject({ component: "app", operation: "command" });
       expect(rig.accepted.some((message) => message.kind === "event")).toBe(false);
     });
 
@@ -159,6 +160,41 @@ export function boardSuite(suite: BoardSuite): void {
         expect((await rig.command("runs")).result).toBe(1);
       }
       expect(new Set(rig.of("hello").map(({ boot }) => boot)).size).toBe(1);
+    });
+
+    test("an app that traps without end is left stopped, the base goes on; restart-app starts it", async () => {
+      const rig = await start();
+      const stopped = ERRORS.APP_ISOLATED.number;
+      for (let traps = 0; rig.hello?.stopped !== stopped && traps < 12; traps += 1) {
+        await rig.command("trap", { kind: 1, zero: 0 });
+        await rig.run(300);
+      }
+      expect(rig.hello).toMatchObject({ stopped, commands: expect.arrayContaining([{ name: "runs" }]) });
+      expect(await rig.command("runs")).toMatchObject({ code: stopped });
+      expect(await rig.command("restart-app")).toMatchObject({ code: 0 });
+      expect((await rig.command("runs")).result).toBe(1);
+      expect(rig.hello?.stopped).toBeUndefined();
+      expect(new Set(rig.of("hello").map(({ boot }) => boot)).size).toBe(1);
+    });
+
+    test("after a reset it tells what went wrong before", async () => {
+      const rig = await start();
+      await rig.command("denied");
+      await rig.command("trap", { kind: 4, zero: 0 });
+      await rig.run(500);
+      await rig.board.reset();
+      const told = () =>
+        rig.accepted.find((message) => message.kind === "error" && message.code === ERRORS.RESTARTED.number);
+      expect(await rig.until(20_000, () => told() !== undefined)).toBe(true);
+      expect(told()).toMatchObject({
+        component: "system",
+        detail: 1,
+        count: 0,
+        before: [
+          { code: ERRORS.APP_TRAP.number, component: "system", count: 1 },
+          { code: ERRORS.CAPABILITY_DENIED.number, component: "app", count: 1 },
+        ],
+      });
     });
 
     test("holds what it says while the line is cut, and sends it in order", async () => {
@@ -256,6 +292,11 @@ export function boardSuite(suite: BoardSuite): void {
         expect(await rig.until(20_000, () => rig.hello?.boot === boot + 1)).toBe(true);
         expect(rig.hello).toMatchObject({ reason: 0, oldestBoot: boot + 1, oldestSeq: 1, lostBoot: boot });
         expect(rig.hello?.lostTo).toBeGreaterThanOrEqual(highest);
+        // No crash log, and nothing that takes what the RAM holds now for one.
+        await rig.run(1000);
+        const codes = rig.accepted.flatMap((message) => (message.kind === "error" ? [message.code] : []));
+        expect(codes).not.toContain(ERRORS.RESTARTED.number);
+        expect(codes).not.toContain(ERRORS.CRASH_LOG_DAMAGED.number);
       },
     );
   });

@@ -18,6 +18,9 @@ const RECOVERY = "test/host/store/recovery.test.ts";
 const NO_LOSS = "test/host/gateway/no-loss.test.ts";
 const SERIAL = "test/host/gateway/serial-link.test.ts";
 const PLUGIN = "test/host/gateway/plugin.test.ts";
+const CRASH_LOOP = "test/boards/crash-loop.test.ts";
+const ERROR_JSON = "test/protocols/error-json.test.ts";
+const DEVICE_ERRORS = "test/host/gateway/device-errors.test.ts";
 const PLUGIN_WORKER = "test/host/io/plugin-worker.test.ts";
 
 export const MUTANTS: readonly Mutant[] = [
@@ -392,6 +395,76 @@ export const MUTANTS: readonly Mutant[] = [
     file: "host/gateway/plain/plugin-decoder.ts",
     find: "    if (this.#waiting >= QUEUE_MAX) {",
     replace: "    if (this.#waiting < 0) {",
+    test: PLUGIN,
+  },
+  {
+    name: "an app that traps without end is restarted without end",
+    file: "firmware/system/supervisor.ts",
+    find: "TRAPS_PERIOD_US, now) == RECOVERY_RESTART)",
+    replace: "TRAPS_PERIOD_US, now) != 99)",
+    test: CRASH_LOOP,
+  },
+  {
+    name: "a board that crashes without end starts its app each time",
+    file: "firmware/system/supervisor.ts",
+    find: "if (crashes >= CRASHES_MAX) return isolate(<i64>crashes);",
+    replace: "if (crashes == 0xffff) return isolate(<i64>crashes);",
+    test: CRASH_LOOP,
+  },
+  {
+    name: "an isolated app's pins stay as they are",
+    file: "firmware/system/supervisor.ts",
+    find: "  pinsOff();\n",
+    replace: "",
+    test: CRASH_LOOP,
+  },
+  {
+    name: "a damaged slot of the device's error monitor is taken as it is",
+    file: "assembly/errors/monitor.ts",
+    find: "  return load<u16>(slot) == check(slot, bytes);",
+    replace: "  return load<u16>(slot) == check(slot, bytes) || true;",
+    test: CRASH_LOOP,
+  },
+  {
+    name: "the crash log is told again at each boot",
+    file: "firmware/system/crash-log.ts",
+    find: "  monitorInit(MONITOR, bootNumber());\n",
+    replace: "  store<u32>(MONITOR, bootNumber(), 8);\n",
+    test: CRASH_LOOP,
+  },
+  {
+    name: "a foreign cause's message travels",
+    file: "protocols/error-json.ts",
+    find: 'name: nameOf(cause), message: "", ...system',
+    replace: "name: nameOf(cause), message: cause.message, ...system",
+    test: ERROR_JSON,
+  },
+  {
+    name: "the chain of causes from outside has no bound",
+    file: "protocols/error-from-json.ts",
+    find: "chain < CHAIN_MAX ?",
+    replace: "chain < Number.POSITIVE_INFINITY ?",
+    test: ERROR_JSON,
+  },
+  {
+    name: "a record of a flood counts as one error",
+    file: "host/gateway/device-errors.ts",
+    find: "      times: this.#times(device, error),\n",
+    replace: "",
+    test: DEVICE_ERRORS,
+  },
+  {
+    name: "a stopped app is no alert",
+    file: "host/gateway/device-errors.ts",
+    find: "if (stopped === 0) return this.#monitor.clear(id);",
+    replace: "if (stopped >= 0) return this.#monitor.clear(id);",
+    test: DEVICE_ERRORS,
+  },
+  {
+    name: "a plugin is never isolated",
+    file: "host/gateway/plain/plugin-decoder.ts",
+    find: "this.#isolatedUntilMs = this.#options.clock.monotonicMs() + ISOLATED_MS;",
+    replace: "",
     test: PLUGIN,
   },
 ];

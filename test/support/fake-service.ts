@@ -141,6 +141,7 @@ export function fakeService(): FakeService {
         code: "FRAME_CRC",
         component: "link",
         severity: "warning",
+        recovery: "ignore",
         count: 2,
         perMinute: 2,
         lastMs: 5,

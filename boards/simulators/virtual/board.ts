@@ -70,6 +70,8 @@ export interface BoardFigures {
   readonly readingsBatched: number;
   readonly framesDamaged: number;
   readonly messagesRefused: number;
+  /** Number of the code for which the base leaves the app stopped, 0 while it runs. */
+  readonly appStopped: number;
 }
 
 interface SystemExports {
@@ -167,12 +169,16 @@ export class VirtualBoard {
     this.pins.reset();
   }
 
-  /** Restarts with the retained region kept, as a processor's reset does. */
-  reset(reason: Exclude<ResetReason, "power-on"> = "software"): void {
+  /** Restarts with the retained region kept, as a processor's reset does; `damage` may change it meanwhile, as a wild write would. */
+  reset(
+    reason: Exclude<ResetReason, "power-on"> = "software",
+    damage: (retained: Uint8Array) => void = () => {},
+  ): void {
     const system = this.#system;
     if (system === undefined) return;
     const base = system.retained_base();
     const retained = new Uint8Array(system.memory.buffer, base, system.retained_bytes()).slice();
+    damage(retained);
     this.powerCut();
     this.#start(reason, { base, bytes: retained });
   }
@@ -229,6 +235,7 @@ export class VirtualBoard {
       readingsBatched: figure(8),
       framesDamaged: figure(9),
       messagesRefused: figure(10),
+      appStopped: figure(11),
     };
   }
 
@@ -258,7 +265,8 @@ export class VirtualBoard {
     let wakeUs = NEVER;
     for (let seen = -1; seen !== this.#calls; ) {
       seen = this.#calls;
-      wakeUs = this.#system?.poll() ?? NEVER;
+      // A u64 comes out of WebAssembly as an i64.
+      wakeUs = BigInt.asUintN(64, this.#system?.poll() ?? NEVER);
     }
     this.#running = false;
     this.#cancel();

@@ -8,6 +8,9 @@
  * A failure costs its message and nothing else. FAILURES_MAX of them in a row open the breaker for OPEN_MS, during which messages are left
  * out unseen: a plugin that fails on everything would have a thread started for each message otherwise. A plugin that says that it cannot
  * read a message (PLUGIN_REFUSED) works; the device is to blame.
+ *
+ * An open breaker is a restart, and a restart that did not help OPENINGS_MAX times within OPENINGS_PERIOD_MS climbs the ladder of
+ * host/core/recovery.ts: the plugin is isolated for ISOLATED_MS, and each message meanwhile is left out with PLUGIN_ISOLATED, which is an alert.
  */
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
@@ -16,6 +19,7 @@ import { createBulkhead } from "../../core/policy/bulkhead.ts";
 import { type CircuitBreaker, createCircuitBreaker } from "../../core/policy/circuit-breaker.ts";
 import type { Policy } from "../../core/policy/policy.ts";
 import { wrap } from "../../core/policy/wrap.ts";
+import { RecoveryLadder, recover } from "../../core/recovery.ts";
 import type { Clock, Meter, PluginCall, PluginRunner } from "../../io/seams.ts";
 import type { Decoder } from "./decoder.ts";
 import { decodedOf, publishOf } from "./plugin-output.ts";
@@ -24,6 +28,9 @@ import { decodedOf, publishOf } from "./plugin-output.ts";
 export const QUEUE_MAX = 64;
 export const FAILURES_MAX = 5;
 export const OPEN_MS = 10_000;
+export const OPENINGS_MAX = 6;
+export const OPENINGS_PERIOD_MS = 300_000;
+export const ISOLATED_MS = 900_000;
 
 /** What says that the plugin is broken. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set([
@@ -64,6 +71,8 @@ class PluginCalls {
   readonly #options: PluginDecoderOptions;
   readonly #breaker: CircuitBreaker;
   readonly #policy: Policy;
+  readonly #ladder: RecoveryLadder;
+  #isolatedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PluginDecoderOptions) {
     this.#options = options;
@@ -82,11 +91,22 @@ class PluginCalls {
       queue: QUEUE_MAX - 1,
     });
     this.#policy = wrap(queue, this.#breaker);
+    this.#ladder = new RecoveryLadder({
+      nowMs: () => options.clock.monotonicMs(),
+      limit: OPENINGS_MAX,
+      periodMs: OPENINGS_PERIOD_MS,
+      // One costs its message; so many in a row that the breaker opens are the plugin's.
+      overrides: { PLUGIN_OUTPUT: "restart", INTERNAL: "restart" },
+    });
   }
 
   /** In the order of the calls. */
   async run<T>(call: PluginCall, check: (answer: unknown) => T): Promise<Awaited<T>> {
     const { runner, clock, meter, family } = this.#options;
+    const isolatedMs = Math.ceil(this.#isolatedUntilMs - clock.monotonicMs());
+    if (isolatedMs > 0) {
+      throw this.#counted("PLUGIN_ISOLATED", `it is left out; it is tried again in ${isolatedMs} ms`);
+    }
     try {
       return await this.#policy.execute(async () => {
         const startMs = clock.monotonicMs();
@@ -105,8 +125,24 @@ class PluginCalls {
           `it failed ${FAILURES_MAX} times in a row; it is tried again in ${waitMs} ms`,
         );
       }
-      throw this.#counted(code, error instanceof Error ? error.message : String(error), error);
+      const failure = this.#counted(code, error instanceof Error ? error.message : String(error), error);
+      if (FAILURES.has(code) && this.#breaker.state === "open") this.#opened(failure);
+      throw failure;
     }
+  }
+
+  /** The runner starts it anew by itself: to restart is nothing more to do here. */
+  #opened(failure: TardigradeError): void {
+    recover<void>(
+      failure,
+      {
+        restart: () => undefined,
+        isolate: () => {
+          this.#isolatedUntilMs = this.#options.clock.monotonicMs() + ISOLATED_MS;
+        },
+      },
+      { ladder: this.#ladder },
+    );
   }
 
   #counted(code: ErrorCode, reason: string, cause?: unknown): TardigradeError {

@@ -6,7 +6,9 @@ import { type ApiRig, apiRig } from "../../support/api-rig.ts";
 const failing = async (rig: ApiRig, path: string, options: Parameters<ApiRig["ask"]>[1] = {}) => {
   const { status, json } = await rig.ask(path, options);
   expect(Object.keys(json)).toEqual(["error"]);
-  expect(Object.keys(json.error)).toEqual(["code", "message"]);
+  expect(Object.keys(json.error)).toEqual([
+    ...["code", "number", "severity", "category", "recovery", "message", "context"],
+  ]);
   return `${status} ${json.error.code}: ${json.error.message}`;
 };
 

@@ -5,6 +5,7 @@ import { silentLogger } from "../../../host/observe/logger.ts";
 import { createMetrics } from "../../../host/observe/metrics.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
+import { errorFromJSON } from "../../../protocols/error-from-json.ts";
 import { testAccess } from "../../support/access.ts";
 import { apiRig, ask } from "../../support/api-rig.ts";
 import { fakeService } from "../../support/fake-service.ts";
@@ -144,7 +145,7 @@ describe("errors", () => {
     await using rig = await apiRig();
     const { status, json } = await rig.ask("/api/nothing?token=secret");
     expect(status).toBe(404);
-    expect(json.error).toEqual({
+    expect(json.error).toMatchObject({
       code: "NOT_FOUND",
       message: "No route GET /api/nothing; see /openapi.json.",
     });
@@ -156,6 +157,22 @@ describe("errors", () => {
     const raw = JSON.stringify({ name: "x".repeat(BODY_BYTES_MAX) });
     const { status, json } = await rig.ask("/api/devices/gh-1/commands", { method: "POST", raw });
     expect([status, json.error.code]).toEqual([413, "PAYLOAD_OVERSIZE"]);
+  });
+
+  test("an error travels to whoever asks: code, message, context and cause, no stack", async () => {
+    await using rig = await apiRig();
+    rig.service.failure = new TardigradeError("COMMAND_REJECTED", "gh-1 refused open.", {
+      context: { component: "commands", device: "gh-1", deviceCode: "APP_ISOLATED", token: "hunter2" },
+      cause: new TardigradeError("LINK_DOWN", "The line is cut.", { cause: new Error("/home/somebody") }),
+    });
+    const { status, text, json } = await rig.ask("/api/devices/gh-1/telemetry?metric=t");
+    expect(status).toBe(422);
+    expect(text).not.toMatch(/hunter2|somebody|\.ts/);
+    const error = errorFromJSON(json.error);
+    expect([error.code, error.message]).toEqual(["COMMAND_REJECTED", "gh-1 refused open."]);
+    expect(error.context).toEqual({ component: "commands", device: "gh-1", deviceCode: "APP_ISOLATED" });
+    expect(error.cause).toMatchObject({ code: "LINK_DOWN", message: "The line is cut." });
+    expect((error.cause as Error).cause).toBeUndefined();
   });
 
   test("a bug shows the client nothing of itself, and the log everything", async () => {

@@ -7,7 +7,10 @@ import type { Decoder } from "../../../host/gateway/plain/decoder.ts";
 import { PlainSource } from "../../../host/gateway/plain/plain-source.ts";
 import {
   FAILURES_MAX,
+  ISOLATED_MS,
   OPEN_MS,
+  OPENINGS_MAX,
+  OPENINGS_PERIOD_MS,
   pluginDecoder,
   QUEUE_MAX,
 } from "../../../host/gateway/plain/plugin-decoder.ts";
@@ -280,6 +283,45 @@ describe("before the thread", () => {
     it.answer = async () => undefined;
     await expect(decoded(it)).resolves.toBeUndefined();
     await expect(decoded(it)).resolves.toBeUndefined();
+  });
+
+  test("a plugin that is held back again and again is isolated, then begins anew", async () => {
+    const it = rig();
+    it.answer = trap;
+    const fail = (code: ErrorCode) => expect(decoded(it)).rejects.toMatchObject({ code });
+    const openings = async (count: number): Promise<void> => {
+      for (let opening = 0; opening < count; opening += 1) {
+        await it.clock.advance(OPEN_MS);
+        await fail("PLUGIN_TRAP");
+      }
+    };
+    for (let n = 0; n < FAILURES_MAX; n += 1) await fail("PLUGIN_TRAP");
+    await openings(OPENINGS_MAX - 1);
+    await fail("BREAKER_OPEN");
+    await openings(1);
+    const calls = it.calls.length;
+    await it.clock.advance(ISOLATED_MS - 1);
+    await fail("PLUGIN_ISOLATED");
+    expect(it.calls).toHaveLength(calls);
+    await it.clock.advance(1);
+    await fail("PLUGIN_TRAP");
+    await openings(OPENINGS_MAX - 1);
+    await fail("BREAKER_OPEN");
+    it.answer = async () => undefined;
+    await it.clock.advance(OPEN_MS);
+    await expect(decoded(it)).resolves.toBeUndefined();
+  });
+
+  test("one that is held back now and then is not isolated", async () => {
+    const it = rig();
+    for (let round = 0; round < 2 * OPENINGS_MAX; round += 1) {
+      it.answer = trap;
+      for (let n = 0; n < FAILURES_MAX; n += 1)
+        await expect(decoded(it)).rejects.toMatchObject({ code: "PLUGIN_TRAP" });
+      it.answer = async () => undefined;
+      await it.clock.advance(OPENINGS_PERIOD_MS);
+      await expect(decoded(it)).resolves.toBeUndefined();
+    }
   });
 
   test("garbage counts as a failure", async () => {

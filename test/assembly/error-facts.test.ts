@@ -1,0 +1,32 @@
+/** One table, two languages: what the core says of a code is what protocols/table.ts says. */
+import { expect, test } from "vitest";
+import { CATEGORIES, ERRORS, type ErrorRow, RECOVERIES, SEVERITIES } from "../../protocols/table.ts";
+import { compileAssembly, DEVICE_FLAGS } from "../../scripts/build-wasm.ts";
+import { openTestCore } from "../support/core.ts";
+
+const { raw } = openTestCore();
+const ROWS = new Map<number, ErrorRow>(Object.values(ERRORS).map((row) => [row.number, row]));
+
+test("severity, category and recovery of every number, known or not", () => {
+  for (let number = 0; number <= 1100; number += 1) {
+    const row = ROWS.get(number);
+    const told = [raw.errorSeverity(number), raw.errorRecovery(number)];
+    const meant = row ?? { severity: "error", recovery: "escalate" };
+    expect([number, ...told]).toEqual([
+      number,
+      SEVERITIES.indexOf(meant.severity),
+      RECOVERIES.indexOf(meant.recovery),
+    ]);
+    const category = CATEGORIES[raw.errorCategory(number)];
+    if (row !== undefined) expect([number, category]).toEqual([number, row.category]);
+    else if (number < 100 || number >= 800) expect(category).toBeUndefined();
+  }
+});
+
+test("who only names codes carries no table", async () => {
+  const source =
+    'import { APP_TRAP } from "./errors/codes.generated";\nexport function code(): i32 { return APP_TRAP; }\n';
+  const entry = "assembly/names-only.ts";
+  const bytes = await compileAssembly([entry], DEVICE_FLAGS, new Map([[entry, source]]));
+  expect(bytes.length).toBeLessThan(100);
+}, 60_000);
