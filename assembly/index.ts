@@ -50,6 +50,7 @@ export {
   ringRelease,
   ringUsed,
 } from "./lockfree/byte-ring";
+export * from "./raw/anomalies";
 export * from "./raw/averages";
 export * from "./raw/breakers";
 export * from "./raw/clocks";
@@ -70,7 +71,17 @@ export {
   histogramTotal,
 } from "./stats/histogram";
 export { madBytes, madDeviation, madInit, madMedian, madUpdate } from "./stats/mad";
+export { monitorBaseline, monitorBytes } from "./stats/monitor";
 export { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "./stats/p2";
+export {
+  seasonalBytes,
+  seasonalDeviation,
+  seasonalIsWarm,
+  seasonalMean,
+  seasonalSkipped,
+  seasonalVisitZ,
+  seasonalZ,
+} from "./stats/seasonal";
 export {
   WELFORD_BYTES,
   welfordCount,

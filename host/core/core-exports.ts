@@ -9,7 +9,8 @@ export interface CoreExports
     ClockExports,
     StatisticsExports,
     PlacementExports,
-    RingExports {}
+    RingExports,
+    AnomalyExports {}
 
 interface MemoryExports {
   readonly memory: WebAssembly.Memory;
@@ -187,4 +188,38 @@ interface RingExports {
   ringUsed(at: number): number;
   ringCapacity(at: number): number;
   ringDropped(at: number): number;
+}
+
+/** assembly/stats/seasonal.ts and monitor.ts. */
+interface AnomalyExports {
+  seasonalBytes(slots: number): number;
+  seasonalInit(
+    at: number,
+    periodMs: number,
+    slots: number,
+    alpha: number,
+    z: number,
+    deviationMin: number,
+    warmup: number,
+  ): number;
+  seasonalUpdate(at: number, nowMs: number, reading: number): number;
+  seasonalSkipped(at: number): number;
+  seasonalVisitZ(at: number): number;
+  seasonalMean(at: number): number;
+  seasonalDeviation(at: number): number;
+  seasonalZ(at: number): number;
+  seasonalIsWarm(at: number): number;
+  monitorBytes(slots: number): number;
+  monitorBaseline(at: number): number;
+  monitorInit(
+    at: number,
+    periodMs: number,
+    slots: number,
+    alpha: number,
+    z: number,
+    deviationMin: number,
+    warmup: number,
+    holdMs: number,
+  ): number;
+  monitorUpdate(at: number, nowMs: number, reading: number): number;
 }
