@@ -56,6 +56,7 @@ export * from "./raw/breakers";
 export * from "./raw/clocks";
 export * from "./raw/limiters";
 export * from "./raw/placement";
+export * from "./raw/samplers";
 export { backoffUs, retryInit, retryNext } from "./resilience/retry";
 export { CUSUM_BYTES, cusumInit, cusumReset, cusumUpdate } from "./stats/cusum";
 export {
@@ -91,6 +92,13 @@ export {
   welfordUpdate,
   welfordVariance,
 } from "./stats/welford";
+export {
+  samplerRateInit,
+  samplerRatio,
+  samplerRatioInit,
+  samplerShare,
+  samplerThreshold,
+} from "./trace/sampler";
 
 /** Memory for a caller's buffers, aligned to 16 and never given back. */
 export function allocate(bytes: i32): usize {

@@ -1,9 +1,29 @@
 /** `tardigrade/firmware`: what an app imports. docs/firmware.md teaches it. */
 export { ARGUMENT, COMMAND_FAILED, SENSOR_RANGE } from "../assembly/errors/codes.generated";
+export {
+  AFTER,
+  BEFORE,
+  CONCURRENT,
+  EQUAL,
+  HybridClock,
+  LamportClock,
+  VectorClock,
+} from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
 export { Breaker, Cusum, Detector, Gcra, Hampel, TokenBucket } from "./sdk/reliability";
+export { AdaptiveSampler, RateSampler, RatioSampler } from "./sdk/sampler";
 export { onShadow, ShadowBool, ShadowNumber, shadowBool, shadowNumber } from "./sdk/shadow";
+export {
+  AnomalyMonitor,
+  FALLEN,
+  Histogram,
+  Quantile,
+  RISEN,
+  Seasonal,
+  SPIKE,
+  Summary,
+} from "./sdk/statistics";
 export {
   CRITICAL,
   ERROR,

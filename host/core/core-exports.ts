@@ -10,7 +10,8 @@ export interface CoreExports
     StatisticsExports,
     PlacementExports,
     RingExports,
-    AnomalyExports {}
+    AnomalyExports,
+    TraceExports {}
 
 interface MemoryExports {
   readonly memory: WebAssembly.Memory;
@@ -222,4 +223,16 @@ interface AnomalyExports {
     holdMs: number,
   ): number;
   monitorUpdate(at: number, nowMs: number, reading: number): number;
+}
+
+/** assembly/trace. Halves of a trace id may be given as i32 or u32. */
+interface TraceExports {
+  samplerRatioInit(at: number, ratio: number): number;
+  samplerRatio(at: number, high: number, low: number): number;
+  samplerThreshold(at: number): bigint;
+  samplerRateInit(at: number, ratio: number, limit: number, periodUs: number, burst: number): number;
+  samplerRate(at: number, high: number, low: number, nowMs: number): number;
+  samplerAdaptiveInit(at: number, target: number, periodMs: number, shareMin: number): number;
+  samplerAdaptive(at: number, high: number, low: number, nowMs: number): number;
+  samplerShare(at: number): bigint;
 }
