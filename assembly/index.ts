@@ -54,6 +54,7 @@ export * from "./raw/anomalies";
 export * from "./raw/averages";
 export * from "./raw/breakers";
 export * from "./raw/clocks";
+export * from "./raw/histograms";
 export * from "./raw/limiters";
 export * from "./raw/placement";
 export * from "./raw/samplers";

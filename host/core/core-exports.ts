@@ -126,6 +126,7 @@ interface StatisticsExports {
   histogramLowest(at: number): number;
   histogramHighest(at: number): number;
   histogramQuantile(at: number, thousandths: number): number;
+  histogramValueAt(at: number, rank: number): number;
   madBytes(window: number): number;
   madInit(at: number, window: number, z: number, deviationMin: number): number;
   madUpdate(at: number, reading: number): number;
