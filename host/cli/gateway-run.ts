@@ -182,14 +182,13 @@ async function gatewayOptions(
   { clock, logger, core }: { readonly clock: Clock; readonly logger: Logger; readonly core: Core },
 ) {
   const { store, forward, site } = config;
-  const hybrid = createHybridClock(core, clock);
   return {
     site,
     version: packageVersion(),
     disk: nodeDisk(resolve(config.data)),
     clock,
     random: systemRandom(),
-    stamps: { next: () => hybrid.tick() },
+    stampClock: (floor: bigint) => createHybridClock(core, clock, { floor }),
     retentionMs: {
       raw: store.history.rawDays * DAY_MS,
       minute: store.history.minuteDays * DAY_MS,
