@@ -106,13 +106,13 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
   const clock = systemClock();
   const logger = createLogger({ level: config.log.level, clock });
   const probe = systemProbe();
-  const metrics = createMetrics({ clock, probe });
+  const core = openCore(readCoreBytes());
+  const metrics = createMetrics({ clock, core, probe });
   const { meter } = metrics;
   const closers: (() => unknown)[] = [() => probe.close()];
   const failed = Promise.withResolvers<Error>();
   try {
     await mkdir(config.data, { recursive: true });
-    const core = openCore(readCoreBytes());
     const { requestsPerSecond } = config.http;
     const parts = openAccess({ data: config.data, core, clock, logger, requestsPerSecond });
     const broker = await openBroker(config, { meter, logger, clock, access: parts.access });
