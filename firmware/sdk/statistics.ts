@@ -50,9 +50,21 @@ function room(bytes: u32): usize {
   return heap.alloc(<usize>max<u32>(bytes, 128));
 }
 
+/** Time since the first reading: boards take different times to start, and their slots shall begin alike. */
+class Since {
+  private firstUs: u64 = u64.MAX_VALUE;
+
+  get nowUs(): u64 {
+    const nowUs = tardi.now_us();
+    if (this.firstUs == u64.MAX_VALUE) this.firstUs = nowUs;
+    return nowUs - this.firstUs;
+  }
+}
+
 /** Watches a sensor: learns its day, then says when a reading lies far off, and when its mean has shifted. Needs no numbers but the sensor's resolution. */
 export class AnomalyMonitor {
   private readonly at: usize;
+  private readonly since: Since = new Since();
   /** 0, or the negative of an error code when an option is out of range. */
   readonly status: i32;
 
@@ -76,7 +88,7 @@ export class AnomalyMonitor {
   }
   /** Judges a reading, then learns it. SPIKE, RISEN or FALLEN when an alarm begins, which is once a day at most; else 0, or a negative code. */
   update(reading: f32): i32 {
-    return this.status == 0 ? monitorUpdate(this.at, tardi.now_us(), reading) : this.status;
+    return this.status == 0 ? monitorUpdate(this.at, this.since.nowUs, reading) : this.status;
   }
   /** What this part of the period usually has. */
   get expected(): f32 {
@@ -94,6 +106,7 @@ export class AnomalyMonitor {
 /** What a reading should be at this time of the day or week, and how far it usually lies off. */
 export class Seasonal {
   private readonly at: usize;
+  private readonly since: Since = new Since();
   readonly status: i32;
 
   /** alpha: weight of a period in what is learnt. z: deviations that flag. warmup: periods before anything is flagged. */
@@ -103,7 +116,7 @@ export class Seasonal {
   }
   /** Judges a reading, then learns it. True for one that lies too far off. */
   update(reading: f32): bool {
-    return this.status == 0 && seasonalUpdate(this.at, tardi.now_us(), reading) == 1;
+    return this.status == 0 && seasonalUpdate(this.at, this.since.nowUs, reading) == 1;
   }
   get expected(): f32 {
     return this.status == 0 ? seasonalMean(this.at) : 0;
