@@ -295,6 +295,47 @@ describe("a monitor", () => {
     expect(Object.fromEntries(alarms).weekends).toBeLessThan(12);
   });
 
+  test("is a baseline, and a CUSUM of its visits, over random streams", () => {
+    let alarms = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2 ** 31 }),
+        fc.array(
+          fc.record({ hours: fc.integer({ min: 1, max: 60 }), off: fc.integer({ min: -6, max: 6 }) }),
+          { minLength: 4, maxLength: 12, size: "max" },
+        ),
+        (seed, pieces) => {
+          const noise = normal(seed);
+          const watched = monitor();
+          const [parts, cusum] = [baseline(), core.allocate(20)];
+          expect(raw.cusumInit(cusum, 0, 1.75, 9)).toBe(0);
+          let quietUntilHour = 0;
+          let hour = 0;
+          const feed = (reading: number) => {
+            let alarm = raw.seasonalUpdate(parts, hour * HOUR_MS, reading) === 1 ? SPIKE : 0;
+            const skipped = raw.seasonalSkipped(parts);
+            if (skipped > 0) {
+              const shift = raw.cusumUpdate(cusum, Math.max(-3, Math.min(3, raw.seasonalVisitZ(parts))));
+              if (shift !== 0) alarm = shift > 0 ? RISEN : FALLEN;
+              if (skipped >= 24) raw.cusumReset(cusum);
+            }
+            const told = alarm !== 0 && hour >= quietUntilHour ? alarm : 0;
+            if (told !== 0) quietUntilHour = hour + 24;
+            expect(raw.monitorUpdate(watched, hour * HOUR_MS, reading)).toBe(told);
+            alarms += told === 0 ? 0 : 1;
+          };
+          for (; hour < 24 * 6; hour += 1) feed(20 + noise());
+          for (const { hours, off } of pieces) {
+            for (let end = hour + hours; hour < end; hour += 1) feed(20 + off * 0.7 + noise());
+            if (off === 6) hour += 30;
+          }
+        },
+      ),
+      { numRuns: 400 },
+    );
+    expect(alarms).toBeGreaterThan(150);
+  });
+
   test("forgets the sums of before a silence of a period", () => {
     const noise = normal(9);
     const at = monitor();
