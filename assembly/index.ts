@@ -59,6 +59,7 @@ export * from "./raw/limiters";
 export * from "./raw/placement";
 export * from "./raw/samplers";
 export { backoffUs, retryInit, retryNext } from "./resilience/retry";
+export { anomalyBaseline, anomalyBytes } from "./stats/anomaly";
 export { CUSUM_BYTES, cusumInit, cusumReset, cusumUpdate } from "./stats/cusum";
 export {
   histogramBytes,
@@ -73,7 +74,6 @@ export {
   histogramTotal,
 } from "./stats/histogram";
 export { madBytes, madDeviation, madInit, madMedian, madUpdate } from "./stats/mad";
-export { monitorBaseline, monitorBytes } from "./stats/monitor";
 export { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "./stats/p2";
 export {
   seasonalBytes,

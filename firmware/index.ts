@@ -1,5 +1,6 @@
 /** `tardigrade/firmware`: what an app imports. docs/firmware.md teaches it. */
 export { ARGUMENT, COMMAND_FAILED, SENSOR_RANGE } from "../assembly/errors/codes.generated";
+export { AnomalyMonitor, FALLEN, RISEN, Seasonal, SPIKE } from "./sdk/anomaly";
 export {
   AFTER,
   BEFORE,
@@ -10,20 +11,11 @@ export {
   VectorClock,
 } from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
+export { Histogram, Quantile, Summary } from "./sdk/figures";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
 export { Breaker, Cusum, Detector, Gcra, Hampel, TokenBucket } from "./sdk/reliability";
 export { AdaptiveSampler, RateSampler, RatioSampler } from "./sdk/sampler";
 export { onShadow, ShadowBool, ShadowNumber, shadowBool, shadowNumber } from "./sdk/shadow";
-export {
-  AnomalyMonitor,
-  FALLEN,
-  Histogram,
-  Quantile,
-  RISEN,
-  Seasonal,
-  SPIKE,
-  Summary,
-} from "./sdk/statistics";
 export {
   CRITICAL,
   ERROR,

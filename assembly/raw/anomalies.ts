@@ -1,6 +1,6 @@
 /** Seasonal baselines and monitors on memory of the caller, with times in milliseconds. */
 import { ARGUMENT } from "../errors/codes.generated";
-import { monitorInit as initMonitor, monitorUpdate as updateMonitor } from "../stats/monitor";
+import { anomalyInit as initAnomaly, anomalyUpdate as updateAnomaly } from "../stats/anomaly";
 import { seasonalInit as initSeasonal, seasonalUpdate as updateSeasonal } from "../stats/seasonal";
 import { isSpan, isTime, microseconds, spanMicroseconds } from "./time";
 
@@ -21,7 +21,7 @@ export function seasonalUpdate(at: usize, nowMs: f64, reading: f32): i32 {
   return isTime(nowMs) ? updateSeasonal(at, microseconds(nowMs), reading) : -ARGUMENT;
 }
 
-export function monitorInit(
+export function anomalyInit(
   at: usize,
   periodMs: f64,
   slots: u32,
@@ -33,9 +33,9 @@ export function monitorInit(
 ): i32 {
   if (!isTime(periodMs) || !isSpan(holdMs)) return -ARGUMENT;
   const holdUs = spanMicroseconds(holdMs);
-  return initMonitor(at, microseconds(periodMs), slots, alpha, z, deviationMin, warmup, holdUs);
+  return initAnomaly(at, microseconds(periodMs), slots, alpha, z, deviationMin, warmup, holdUs);
 }
 
-export function monitorUpdate(at: usize, nowMs: f64, reading: f32): i32 {
-  return isTime(nowMs) ? updateMonitor(at, microseconds(nowMs), reading) : -ARGUMENT;
+export function anomalyUpdate(at: usize, nowMs: f64, reading: f32): i32 {
+  return isTime(nowMs) ? updateAnomaly(at, microseconds(nowMs), reading) : -ARGUMENT;
 }

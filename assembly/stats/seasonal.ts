@@ -6,7 +6,7 @@
  * other closely, and so resemble each other, do not pass for evidence. Two things are judged, before they are learnt:
  *
  *   a reading   flagged when it lies more than z deviations of readings off its slot's mean
- *   a visit     when it ends: how many deviations its mean lay off, for a detector of shifts (monitor.ts)
+ *   a visit     when it ends: how many deviations its mean lay off, for a detector of shifts (anomaly.ts)
  *
  * A visit's variance is half its slot's own, half that of all slots, since a slot's own is known from one value a period only. What is learnt is
  * clipped to CLIP deviations, so that a failure is not soon taken for normal; a lasting change is learnt all the same, over several periods.

@@ -192,7 +192,7 @@ interface RingExports {
   ringDropped(at: number): number;
 }
 
-/** assembly/stats/seasonal.ts and monitor.ts. */
+/** assembly/stats/seasonal.ts and anomaly.ts. */
 interface AnomalyExports {
   seasonalBytes(slots: number): number;
   seasonalInit(
@@ -211,9 +211,9 @@ interface AnomalyExports {
   seasonalDeviation(at: number): number;
   seasonalZ(at: number): number;
   seasonalIsWarm(at: number): number;
-  monitorBytes(slots: number): number;
-  monitorBaseline(at: number): number;
-  monitorInit(
+  anomalyBytes(slots: number): number;
+  anomalyBaseline(at: number): number;
+  anomalyInit(
     at: number,
     periodMs: number,
     slots: number,
@@ -223,7 +223,7 @@ interface AnomalyExports {
     warmup: number,
     holdMs: number,
   ): number;
-  monitorUpdate(at: number, nowMs: number, reading: number): number;
+  anomalyUpdate(at: number, nowMs: number, reading: number): number;
 }
 
 /** assembly/trace. Halves of a trace id may be given as i32 or u32. */

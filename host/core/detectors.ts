@@ -1,4 +1,4 @@
-/** Detectors over the core's, which decide as a device's do: assembly/stats/ says how, cusum.ts, mad.ts, seasonal.ts, monitor.ts. Readings are 32-bit floats. */
+/** Detectors over the core's, which decide as a device's do: assembly/stats/ says how, cusum.ts, mad.ts, seasonal.ts, anomaly.ts. Readings are 32-bit floats. */
 import type { Core } from "./core.ts";
 import { argument, Struct } from "./struct.ts";
 
@@ -157,23 +157,23 @@ export function createAnomalyMonitor(core: Core, options: AnomalyMonitorOptions 
   const { raw } = core;
   const { periodMs, slots, alpha, z, deviationMin, warmupPeriods } = checked(options, "monitor");
   const { holdMs = DAY_MS } = options;
-  const struct = new Struct(core, raw.monitorBytes(slots), "monitor");
-  const status = raw.monitorInit(struct.at, periodMs, slots, alpha, z, deviationMin, warmupPeriods, holdMs);
+  const struct = new Struct(core, raw.anomalyBytes(slots), "monitor");
+  const status = raw.anomalyInit(struct.at, periodMs, slots, alpha, z, deviationMin, warmupPeriods, holdMs);
   struct.check(status, `${SEASONAL_HELP} Its hold is at least 0 ms.`);
   return {
     update: (reading, timeMs) =>
-      ALARMS[flagOf(raw.monitorUpdate(struct.at, timeMs, reading), reading, "monitor")],
+      ALARMS[flagOf(raw.anomalyUpdate(struct.at, timeMs, reading), reading, "monitor")],
     get expected() {
-      return raw.seasonalMean(raw.monitorBaseline(struct.at));
+      return raw.seasonalMean(raw.anomalyBaseline(struct.at));
     },
     get deviation() {
-      return raw.seasonalDeviation(raw.monitorBaseline(struct.at));
+      return raw.seasonalDeviation(raw.anomalyBaseline(struct.at));
     },
     get z() {
-      return raw.seasonalZ(raw.monitorBaseline(struct.at));
+      return raw.seasonalZ(raw.anomalyBaseline(struct.at));
     },
     get isWarm() {
-      return raw.seasonalIsWarm(raw.monitorBaseline(struct.at)) === 1;
+      return raw.seasonalIsWarm(raw.anomalyBaseline(struct.at)) === 1;
     },
     [Symbol.dispose]: () => struct[Symbol.dispose](),
   };

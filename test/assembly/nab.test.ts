@@ -2,7 +2,7 @@
  * The device's detector on two industrial temperature series with labelled failures (Numenta Anomaly Benchmark, MIT), streamed row by row as a sensor
  * would be read: every row, from the first on, nothing trimmed, one set of parameters, the defaults of apps and host.
  *
- * How alarms are counted: each alarm that monitorUpdate gives is one; nothing is merged here (the monitor itself raises none within 24 h of its last). One whose
+ * How alarms are counted: each alarm that anomalyUpdate gives is one; nothing is merged here (the monitor itself raises none within 24 h of its last). One whose
  * time lies in a labelled window is that window's; all others count as false, also where a window ended an hour ago, also during warm-up. Weeks are
  * any seven days that begin with a false alarm, which is never fewer than calendar weeks would count.
  */
@@ -55,10 +55,10 @@ function judge({ windows }: Series, alarms: readonly number[]): Verdict {
 const holds = ({ hits, worstWeek }: Verdict) => hits.every((it) => it > 0) && worstWeek <= 2;
 
 function monitored({ rows }: Series, shiftMs = 0): number[] {
-  const at = core.allocate(raw.monitorBytes(24));
-  expect(raw.monitorInit(at, DAY_MS, 24, 0.125, 5, 0, 3, DAY_MS)).toBe(0);
+  const at = core.allocate(raw.anomalyBytes(24));
+  expect(raw.anomalyInit(at, DAY_MS, 24, 0.125, 5, 0, 3, DAY_MS)).toBe(0);
   return rows
-    .filter(([timeMs, value]) => raw.monitorUpdate(at, timeMs + shiftMs, value) > 0)
+    .filter(([timeMs, value]) => raw.anomalyUpdate(at, timeMs + shiftMs, value) > 0)
     .map(([timeMs]) => timeMs);
 }
 

@@ -31,8 +31,8 @@ function baseline(options: Options = {}): number {
   return at;
 }
 function monitor({ holdMs = DAY_MS, deviationMin = 0, slots = 24 } = {}): number {
-  const at = core.allocate(raw.monitorBytes(slots));
-  expect(raw.monitorInit(at, DAY_MS, slots, 0.125, 5, deviationMin, 3, holdMs)).toBe(0);
+  const at = core.allocate(raw.anomalyBytes(slots));
+  expect(raw.anomalyInit(at, DAY_MS, slots, 0.125, 5, deviationMin, 3, holdMs)).toBe(0);
   return at;
 }
 /** A reproducible stream of about normal numbers. */
@@ -222,7 +222,7 @@ describe("a seasonal baseline", () => {
     expect([0, 1, 24, 168, 1024, 1025].map((it) => raw.seasonalBytes(it))).toEqual([
       0, 104, 304, 1600, 9304, 0,
     ]);
-    expect([raw.monitorBytes(0), raw.monitorBytes(24)]).toEqual([0, 344]);
+    expect([raw.anomalyBytes(0), raw.anomalyBytes(24)]).toEqual([0, 344]);
     const at = core.allocate(raw.seasonalBytes(24));
     const bad: Parameters<typeof raw.seasonalInit>[] = [
       [at, DAY_MS, 0, 0.1, 5, 0, 3],
@@ -240,11 +240,11 @@ describe("a seasonal baseline", () => {
     ];
     for (const it of bad) expect(raw.seasonalInit(...it), String(it)).toBe(ARGUMENT);
     const watching = monitor();
-    expect(raw.monitorInit(watching, DAY_MS, 24, 0.1, 5, 0, 3, -1)).toBe(ARGUMENT);
+    expect(raw.anomalyInit(watching, DAY_MS, 24, 0.1, 5, 0, 3, -1)).toBe(ARGUMENT);
     const learning = baseline();
     for (const reading of [Number.NaN, Number.POSITIVE_INFINITY, 1e16, -1e16]) {
       expect(raw.seasonalUpdate(learning, 0, reading)).toBe(ARGUMENT);
-      expect(raw.monitorUpdate(watching, 0, reading)).toBe(ARGUMENT);
+      expect(raw.anomalyUpdate(watching, 0, reading)).toBe(ARGUMENT);
     }
     for (const time of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
       expect(raw.seasonalUpdate(learning, time, 1)).toBe(ARGUMENT);
@@ -262,7 +262,7 @@ describe("a monitor", () => {
     const at = monitor();
     const alarmsOf = (fromHour: number, hours: number, celsius: () => number) =>
       Array.from({ length: hours }, (_, index) =>
-        raw.monitorUpdate(at, (fromHour + index) * HOUR_MS, celsius()),
+        raw.anomalyUpdate(at, (fromHour + index) * HOUR_MS, celsius()),
       );
     expect(alarmsOf(0, 24 * 20, () => 20 + noise()).filter((it) => it !== 0)).toEqual([]);
     expect(alarmsOf(480, 3, () => 40)).toEqual([SPIKE, 0, 0]);
@@ -287,7 +287,7 @@ describe("a monitor", () => {
       const at = monitor();
       let count = 0;
       for (let hour = 0; hour < 365 * 24; hour += 1) {
-        if (raw.monitorUpdate(at, hour * HOUR_MS, stream(hour, noise())) > 0) count += 1;
+        if (raw.anomalyUpdate(at, hour * HOUR_MS, stream(hour, noise())) > 0) count += 1;
       }
       return [name, count];
     });
@@ -321,7 +321,7 @@ describe("a monitor", () => {
             }
             const told = alarm !== 0 && hour >= quietUntilHour ? alarm : 0;
             if (told !== 0) quietUntilHour = hour + 24;
-            expect(raw.monitorUpdate(watched, hour * HOUR_MS, reading)).toBe(told);
+            expect(raw.anomalyUpdate(watched, hour * HOUR_MS, reading)).toBe(told);
             alarms += told === 0 ? 0 : 1;
           };
           for (; hour < 24 * 6; hour += 1) feed(20 + noise());
@@ -339,20 +339,20 @@ describe("a monitor", () => {
   test("forgets the sums of before a silence of a period", () => {
     const noise = normal(9);
     const at = monitor();
-    for (let hour = 0; hour < 24 * 20; hour += 1) raw.monitorUpdate(at, hour * HOUR_MS, 20 + noise());
+    for (let hour = 0; hour < 24 * 20; hour += 1) raw.anomalyUpdate(at, hour * HOUR_MS, 20 + noise());
     const feed = (fromHour: number, hours: number) => {
       for (let hour = fromHour; hour < fromHour + hours; hour += 1) {
-        if (raw.monitorUpdate(at, hour * HOUR_MS, 23.5) > 0) return hour - fromHour;
+        if (raw.anomalyUpdate(at, hour * HOUR_MS, 23.5) > 0) return hour - fromHour;
       }
       return -1;
     };
     const needed = feed(480, 20);
     expect(needed).toBeGreaterThan(5);
-    for (let hour = 600; hour < 1500; hour += 1) raw.monitorUpdate(at, hour * HOUR_MS, 20 + noise());
+    for (let hour = 600; hour < 1500; hour += 1) raw.anomalyUpdate(at, hour * HOUR_MS, 20 + noise());
     // Two halves of a shift, once with a week between them and once with none.
     expect(feed(1500, needed - 2)).toBe(-1);
     expect(feed(1700, needed - 2)).toBe(-1);
-    for (let hour = 1710; hour < 2500; hour += 1) raw.monitorUpdate(at, hour * HOUR_MS, 20 + noise());
+    for (let hour = 1710; hour < 2500; hour += 1) raw.anomalyUpdate(at, hour * HOUR_MS, 20 + noise());
     expect(feed(2500, needed - 2)).toBe(-1);
     expect(feed(2500 + needed - 2, needed - 2)).toBeGreaterThan(-1);
   });

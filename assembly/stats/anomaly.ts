@@ -19,9 +19,9 @@ export const SPIKE: i32 = 1;
 export const RISEN: i32 = 2;
 export const FALLEN: i32 = 3;
 
-export const MONITOR_ALPHA: f32 = 0.125;
-export const MONITOR_Z: f32 = 5;
-export const MONITOR_WARMUP: u32 = 3;
+export const ANOMALY_ALPHA: f32 = 0.125;
+export const ANOMALY_Z: f32 = 5;
+export const ANOMALY_WARMUP: u32 = 3;
 /** Deviations of an hour's mean: twice the slack is the shift to find. Large, since hours that follow each other resemble each other. */
 const SLACK: f32 = 1.75;
 const THRESHOLD: f32 = 9;
@@ -29,18 +29,18 @@ const THRESHOLD: f32 = 9;
 const VISIT_MAX: f32 = 3;
 
 /** Bytes for 1 to 1,024 slots, 0 for others; 24 slots: 344. */
-export function monitorBytes(slots: u32): u32 {
+export function anomalyBytes(slots: u32): u32 {
   const bytes = seasonalBytes(slots);
   return bytes == 0 ? 0 : <u32>HEADER_BYTES + bytes;
 }
 
 /** Address of the baseline within, for what seasonal.ts tells. */
-export function monitorBaseline(at: usize): usize {
+export function anomalyBaseline(at: usize): usize {
   return at + HEADER_BYTES;
 }
 
 /** As seasonalInit; alarms are at least `holdUs` apart. 0, or -ARGUMENT. */
-export function monitorInit(
+export function anomalyInit(
   at: usize,
   periodUs: u64,
   slots: u32,
@@ -50,7 +50,7 @@ export function monitorInit(
   warmup: u32,
   holdUs: u64,
 ): i32 {
-  const status = seasonalInit(monitorBaseline(at), periodUs, slots, alpha, z, deviationMin, warmup);
+  const status = seasonalInit(anomalyBaseline(at), periodUs, slots, alpha, z, deviationMin, warmup);
   if (status != 0) return status;
   store<u64>(at, holdUs, 24);
   store<u64>(at, 0, 32);
@@ -58,8 +58,8 @@ export function monitorInit(
 }
 
 /** Judges and learns a reading. 0, or SPIKE, RISEN or FALLEN when an alarm begins, or -ARGUMENT for a reading that is no number. */
-export function monitorUpdate(at: usize, nowUs: u64, reading: f32): i32 {
-  const baseline = monitorBaseline(at);
+export function anomalyUpdate(at: usize, nowUs: u64, reading: f32): i32 {
+  const baseline = anomalyBaseline(at);
   const flag = seasonalUpdate(baseline, nowUs, reading);
   if (flag < 0) return flag;
   let alarm = flag == 1 ? SPIKE : 0;
