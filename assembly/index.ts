@@ -71,16 +71,19 @@ export {
   ringRelease,
   ringUsed,
 } from "./lockfree/byte-ring";
+export * from "./raw/anomalies";
 export * from "./raw/averages";
 export * from "./raw/breakers";
 export * from "./raw/budgets";
 export * from "./raw/bulkheads";
 export * from "./raw/clocks";
 export * from "./raw/concurrencies";
+export * from "./raw/histograms";
 export * from "./raw/last-goods";
 export * from "./raw/latencies";
 export * from "./raw/limiters";
 export * from "./raw/placement";
+export * from "./raw/samplers";
 export * from "./raw/throttles";
 export * from "./raw/wheels";
 export { adaptiveAttempts, backoffUs, retryInit, retryNext } from "./resilience/retry";
@@ -100,6 +103,15 @@ export {
 export { madBytes, madDeviation, madInit, madMedian, madUpdate } from "./stats/mad";
 export { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "./stats/p2";
 export {
+  seasonalBytes,
+  seasonalDeviation,
+  seasonalIsWarm,
+  seasonalMean,
+  seasonalSkipped,
+  seasonalVisitZ,
+  seasonalZ,
+} from "./stats/seasonal";
+export {
   WELFORD_BYTES,
   welfordCount,
   welfordInit,
@@ -108,6 +120,13 @@ export {
   welfordUpdate,
   welfordVariance,
 } from "./stats/welford";
+export {
+  samplerRateInit,
+  samplerRatio,
+  samplerRatioInit,
+  samplerShare,
+  samplerThreshold,
+} from "./trace/sampler";
 
 /** Memory for a caller's buffers, aligned to 16 and never given back. */
 export function allocate(bytes: i32): usize {

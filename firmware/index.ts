@@ -1,6 +1,17 @@
 /** `tardigrade/firmware`: what an app imports. docs/firmware.md teaches it. */
 export { ARGUMENT, COMMAND_FAILED, SENSOR_RANGE } from "../assembly/errors/codes.generated";
+export { AnomalyMonitor, FALLEN, RISEN, Seasonal, SPIKE } from "./sdk/anomaly";
+export {
+  AFTER,
+  BEFORE,
+  CONCURRENT,
+  EQUAL,
+  HybridClock,
+  LamportClock,
+  VectorClock,
+} from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
+export { Histogram, Quantile, Summary } from "./sdk/figures";
 export { Gcra, TokenBucket } from "./sdk/limiters";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
 export {
@@ -19,6 +30,7 @@ export {
   Timeout,
   TimerWheel,
 } from "./sdk/policies";
+export { AdaptiveSampler, RateSampler, RatioSampler } from "./sdk/sampler";
 export { onShadow, ShadowBool, ShadowNumber, shadowBool, shadowNumber } from "./sdk/shadow";
 export { Cusum, Detector, Hampel } from "./sdk/statistics";
 export {

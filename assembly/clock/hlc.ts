@@ -2,8 +2,9 @@
  * Hybrid logical clock (Kulkarni, Demirbas et al., "Logical Physical Clocks", 2014): stamps that follow wall time closely
  * and never go back, whatever the wall clock does, so that events of several machines have one order that respects cause.
  *
- * A stamp is 64 bits: 48 of wall milliseconds, 16 logical. Both parts are one integer, so "the next stamp" is plus one and
- * a full logical part carries into the milliseconds by itself.
+ * A stamp is 64 bits: 48 of wall milliseconds (the paper's l), 16 logical (its c). Both parts are one integer, so "the next stamp" is plus one.
+ * c is bounded: a full one carries into l. Then l leads the highest wall clock heard of by a millisecond for each 65,536 stamps that were given within
+ * one, so l - pt <= epsilon + stamps / 65,536: nothing, for machines that make less than 65 million stamps a second.
  *
  * A remote stamp further ahead of our wall clock than the drift bound is refused: one machine with a wrong clock must not
  * drag all the others along. To stay monotonic over a restart a caller persists an upper bound ahead of time (hlcReserve,

@@ -93,11 +93,16 @@ export function histogramQuantile(at: usize, thousandths: u32): u32 {
   const share = <u64>min<u32>(thousandths, 1000);
   // total / 1000 first: the product may not fit.
   const rank = max<u64>((total / 1000) * share + ((total % 1000) * share + 999) / 1000, 1);
+  return histogramValueAt(at, rank);
+}
+
+/** The value of that rank, from 1; the same bound. 0 when nothing was recorded. */
+export function histogramValueAt(at: usize, rank: u64): u32 {
   const buckets = load<u32>(at, 4);
   let seen: u64 = 0;
   for (let bucket: u32 = 0; bucket < buckets; ++bucket) {
     seen += <u64>load<u32>(countAt(at, bucket));
-    if (seen >= rank) return min<u32>(upperOf(load<u32>(at), bucket), load<u32>(at, 28));
+    if (seen >= rank && seen > 0) return min<u32>(upperOf(load<u32>(at), bucket), load<u32>(at, 28));
   }
   return load<u32>(at, 28);
 }

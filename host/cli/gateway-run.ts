@@ -108,13 +108,13 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
   const clock = systemClock();
   const logger = createLogger({ level: config.log.level, clock });
   const probe = systemProbe();
-  const metrics = createMetrics({ clock, probe });
+  const core = openCore(readCoreBytes());
+  const metrics = createMetrics({ clock, core, probe });
   const { meter } = metrics;
   const closers: (() => unknown)[] = [() => probe.close()];
   const failed = Promise.withResolvers<Error>();
   try {
     await mkdir(config.data, { recursive: true });
-    const core = openCore(readCoreBytes());
     const { requestsPerSecond } = config.http;
     const parts = openAccess({ data: config.data, core, clock, logger, requestsPerSecond });
     const broker = await openBroker(config, { meter, logger, clock, core, access: parts.access });
@@ -184,14 +184,13 @@ async function gatewayOptions(
   { clock, logger, core }: { readonly clock: Clock; readonly logger: Logger; readonly core: Core },
 ) {
   const { store, forward, site } = config;
-  const hybrid = createHybridClock(core, clock);
   return {
     site,
     version: packageVersion(),
     disk: nodeDisk(resolve(config.data)),
     clock,
     random: systemRandom(),
-    stamps: { next: () => hybrid.tick() },
+    stampClock: (floor: bigint) => createHybridClock(core, clock, { floor }),
     retentionMs: {
       raw: store.history.rawDays * DAY_MS,
       minute: store.history.minuteDays * DAY_MS,

@@ -10,7 +10,9 @@ export interface CoreExports
     StatisticsExports,
     PlacementExports,
     RingExports,
-    ErrorExports {}
+    ErrorExports,
+    AnomalyExports,
+    TraceExports {}
 
 interface MemoryExports {
   readonly memory: WebAssembly.Memory;
@@ -209,6 +211,7 @@ interface StatisticsExports {
   histogramLowest(at: number): number;
   histogramHighest(at: number): number;
   histogramQuantile(at: number, thousandths: number): number;
+  histogramValueAt(at: number, rank: number): number;
   madBytes(window: number): number;
   madInit(at: number, window: number, z: number, deviationMin: number): number;
   madUpdate(at: number, reading: number): number;
@@ -308,4 +311,50 @@ interface ErrorExports {
   monitorEntryRow(entry: number): number;
   monitorEntryUptime(entry: number): bigint;
   monitorEntryDetail(entry: number): bigint;
+}
+
+/** assembly/stats/seasonal.ts and anomaly.ts. */
+interface AnomalyExports {
+  seasonalBytes(slots: number): number;
+  seasonalInit(
+    at: number,
+    periodMs: number,
+    slots: number,
+    alpha: number,
+    z: number,
+    deviationMin: number,
+    warmup: number,
+  ): number;
+  seasonalUpdate(at: number, nowMs: number, reading: number): number;
+  seasonalSkipped(at: number): number;
+  seasonalVisitZ(at: number): number;
+  seasonalMean(at: number): number;
+  seasonalDeviation(at: number): number;
+  seasonalZ(at: number): number;
+  seasonalIsWarm(at: number): number;
+  anomalyBytes(slots: number): number;
+  anomalyBaseline(at: number): number;
+  anomalyInit(
+    at: number,
+    periodMs: number,
+    slots: number,
+    alpha: number,
+    z: number,
+    deviationMin: number,
+    warmup: number,
+    holdMs: number,
+  ): number;
+  anomalyUpdate(at: number, nowMs: number, reading: number): number;
+}
+
+/** assembly/trace. Halves of a trace id may be given as i32 or u32. */
+interface TraceExports {
+  samplerRatioInit(at: number, ratio: number): number;
+  samplerRatio(at: number, high: number, low: number): number;
+  samplerThreshold(at: number): bigint;
+  samplerRateInit(at: number, ratio: number, limit: number, periodUs: number, burst: number): number;
+  samplerRate(at: number, high: number, low: number, nowMs: number): number;
+  samplerAdaptiveInit(at: number, target: number, periodMs: number, shareMin: number): number;
+  samplerAdaptive(at: number, high: number, low: number, nowMs: number): number;
+  samplerShare(at: number): bigint;
 }

@@ -31,7 +31,7 @@ import { Proxies } from "./proxies.ts";
 import { serialLinks } from "./serial-links.ts";
 import { Service } from "./service-view.ts";
 import { Shadows } from "./shadows.ts";
-import { wallStamps } from "./stamps.ts";
+import { type DurableStamps, openStamps, wallStampClock } from "./stamps.ts";
 import { StateTopics } from "./state-topics.ts";
 import { stateJson, summaryOf } from "./summary.ts";
 
@@ -47,7 +47,16 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   }
   checkBindings(options.serial?.links ?? []);
   const log = await openSegmentLog({ folder: "log", ...options.log, disk, clock, random, meter, logger });
-  const running = new Running(options, log);
+  const stamps = await openStamps({
+    disk,
+    clock,
+    clockFrom: options.stampClock ?? ((floor) => wallStampClock(clock, floor)),
+    onError: (error) => logger.error("the bound of the stamps was not kept", { error: String(error) }),
+  }).catch(async (error: unknown) => {
+    await log.close().catch(() => undefined);
+    throw error;
+  });
+  const running = new Running(options, { log, stamps });
   try {
     await running.start();
     return running.gateway();
@@ -64,6 +73,7 @@ class Running {
   readonly #options: GatewayOptions;
   readonly #limits: GatewayLimits;
   readonly #log: SegmentLog;
+  readonly #stamps: DurableStamps;
   readonly #retentionMs: Readonly<Record<Resolution, number>>;
   readonly #history: History;
   readonly #monitor: ErrorMonitor;
@@ -87,7 +97,10 @@ class Running {
   readonly #deviceErrors: DeviceErrors;
   #closed = false;
 
-  constructor(options: GatewayOptions, log: SegmentLog) {
+  constructor(
+    options: GatewayOptions,
+    { log, stamps }: { readonly log: SegmentLog; readonly stamps: DurableStamps },
+  ) {
     const { clock, meter, logger, state } = options;
     this.#options = options;
     this.#retentionMs = { ...RETENTION_MS, ...options.retentionMs };
@@ -102,7 +115,7 @@ class Running {
       ...(options.thresholds === undefined ? {} : { thresholds: options.thresholds }),
     });
     this.#deviceErrors = new DeviceErrors(this.#monitor);
-    const stamps = options.stamps ?? wallStamps(clock);
+    this.#stamps = stamps;
     this.#ledger = new Ledger({ log, stamps, clock });
     this.#alertLog = new AlertLog(this.#ledger, (error) => this.#bug("alerts", error));
     const send = (device: string, message: Message): void => this.#send(device, message);
@@ -263,6 +276,7 @@ class Running {
     this.#monitor.close();
     await this.#maintenance?.close();
     await this.#forwarder?.close().catch(() => undefined);
+    await this.#stamps.close().catch(() => undefined);
     await this.#log.close().catch(() => undefined);
     this.#ledger.close();
   }
@@ -475,6 +489,7 @@ class Running {
     await this.#maintenance?.close();
     await this.#forwarder?.close();
     await this.#log.close();
+    await this.#stamps.close();
     await this.#projection.close();
     this.#states.close();
     this.#deviceList.close();

@@ -8,7 +8,7 @@ import type { SerialBinding } from "./device-links.ts";
 import type { ErrorMonitor, Threshold } from "./error-monitor.ts";
 import type { ForwarderOptions } from "./forwarder.ts";
 import type { Resolution } from "./history-query.ts";
-import type { Stamps } from "./ports.ts";
+import type { StampClock } from "./ports.ts";
 import type { ProxySource } from "./proxy-port.ts";
 import type { GatewayService } from "./service.ts";
 
@@ -40,8 +40,8 @@ export interface GatewayOptions {
   readonly state: StateStore;
   /** How long readings are kept, by resolution. */
   readonly retentionMs?: Partial<Record<Resolution, number>>;
-  /** The core's hybrid logical clock; wall milliseconds and a counter when absent. */
-  readonly stamps?: Stamps;
+  /** The core's hybrid logical clock, begun above a floor; wall milliseconds and a counter when absent. Its bound is kept on the disk. */
+  readonly stampClock?: (floor: bigint) => StampClock;
   readonly log?: Partial<Omit<SegmentLogOptions, "disk" | "clock" | "random" | "meter" | "logger">>;
   readonly forwarder?: Pick<ForwarderOptions, "link" | "target" | "folder" | "inFlightMax">;
   /** Devices at serial ports. A link whose device is silent for `silenceMs` (15 s by default) is opened again. */

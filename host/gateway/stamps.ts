@@ -1,17 +1,198 @@
 /**
- * Stamps where the core's hybrid logical clock is not loaded: wall milliseconds in the upper 48 bits, a counter below, never
- * going back. One gateway alone needs no more; a cluster passes the core's clock.
+ * The gateway's stamps, each above every one before, over restarts too, whatever became of the wall clock meanwhile.
+ *
+ * A clock in memory (the core's hybrid logical clock, or the one below) gives them. What it has given when the process is killed nobody knows, so an upper
+ * bound is on disk before any stamp near it is given (Kulkarni et al., section 5, and as CockroachDB keeps it): reserved AHEAD_MS ahead, renewed while
+ * RENEW_MS of it are left, and the next run begins above it. So after a kill stamps may run AHEAD_MS ahead of the wall clock, half of what other
+ * machines put up with; after an orderly end they do not, since the last stamp is then kept instead. A wall clock that was set back is followed by
+ * counting on from the last stamp.
+ *
+ * Where the wall clock leaps beyond the bound (a board without a battery learns the time), next() refuses with QUEUE_FULL until the new bound is on disk:
+ * whoever sent keeps his message, as when the log is full.
+ *
+ * ```
+ *   file   two slots, at 0 and 4096, written in turn; the whole one with the higher sequence counts
+ *   slot   "TSTB" u32, version u32, sequence f64, bound u64, CRC-32 of these u32       little-endian
+ * ```
  */
-import type { Clock } from "../io/seams.ts";
-import type { Stamps } from "./ports.ts";
+import { crc32 } from "../../protocols/crc.ts";
+import { isTardigradeError, TardigradeError } from "../../protocols/error.ts";
+import type { Clock, Disk, DiskFile, Dispose } from "../io/seams.ts";
+import type { StampClock, Stamps } from "./ports.ts";
 
-export function wallStamps(clock: Clock): Stamps {
-  let last = 0n;
+export const AHEAD_MS = 30_000;
+/** With the time between checks, three tries before the bound is reached. */
+const RENEW_MS = 20_000;
+const CHECK_MS = 5000;
+const LOGICAL_BITS = 16n;
+const U64_MAX = 2n ** 64n - 1n;
+
+const FOLDER = "stamps";
+const PATH = `${FOLDER}/bound`;
+const MAGIC = 0x42545354;
+const VERSION = 1;
+const SLOT_BYTES = 28;
+const SLOT_OFFSETS = [0, 4096] as const;
+
+export interface DurableStampsOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  /** A clock whose stamps begin above the floor. */
+  readonly clockFrom: (floor: bigint) => StampClock;
+  /** A bound could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class DurableStamps implements Stamps {
+  readonly #options: DurableStampsOptions;
+  #file: DiskFile;
+  /** A handle whose sync failed syncs nothing any more. */
+  #isFileSpent = false;
+  readonly #stamps: StampClock;
+  #sequence: number;
+  #bound = 0n;
+  #renewing: Promise<void> | undefined;
+  #stop: Dispose;
+  #isClosed = false;
+
+  /** For openStamps(). */
+  constructor(options: DurableStampsOptions, file: DiskFile, kept: Kept) {
+    this.#options = options;
+    this.#file = file;
+    this.#sequence = kept.sequence;
+    this.#stamps = options.clockFrom(kept.bound);
+    // Nothing is given before the first bound is on disk.
+    this.#stamps.boundPersisted(kept.bound);
+    this.#stop = this.#arm();
+  }
+
+  next(): bigint {
+    try {
+      if (!this.#isClosed) return this.#stamps.tick();
+    } catch (error) {
+      if (!isTardigradeError(error) || error.code !== "CLOCK_DRIFT") throw error;
+      this.renew().catch(this.#options.onError);
+    }
+    throw new TardigradeError(
+      "QUEUE_FULL",
+      "The bound of the gateway's stamps is not on disk yet; try again soon.",
+    );
+  }
+
+  /** Reserves anew. Rejects when the disk does; then the bound of before holds. */
+  renew(): Promise<void> {
+    this.#renewing ??= this.#keep(this.#stamps.reserve(AHEAD_MS)).finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  /** Keeps the last stamp, so that the next run need not begin ahead of the wall clock. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stop();
+    await this.#renewing?.catch(() => undefined);
+    try {
+      await this.#keep(this.#stamps.last());
+    } catch (error) {
+      // The bound on disk is higher, and as good.
+      this.#options.onError(error);
+    }
+    await this.#file.close();
+  }
+
+  async #keep(bound: bigint): Promise<void> {
+    // Counted when it is on disk: after a sync that failed the same slot is written again, and the other still holds what counts.
+    const sequence = this.#sequence + 1;
+    const slot = new Uint8Array(SLOT_BYTES);
+    const view = new DataView(slot.buffer);
+    view.setUint32(0, MAGIC, true);
+    view.setUint32(4, VERSION, true);
+    view.setFloat64(8, sequence, true);
+    view.setBigUint64(16, bound, true);
+    view.setUint32(24, crc32(slot.subarray(0, 24)), true);
+    if (this.#isFileSpent) {
+      await this.#file.close();
+      this.#file = await this.#options.disk.open(PATH);
+    }
+    this.#isFileSpent = true;
+    this.#file.write(SLOT_OFFSETS[sequence % 2] as number, slot);
+    await this.#file.sync();
+    this.#isFileSpent = false;
+    this.#sequence = sequence;
+    this.#bound = bound;
+    this.#stamps.boundPersisted(bound);
+  }
+
+  #arm(): Dispose {
+    return this.#options.clock.alarm(
+      CHECK_MS,
+      () => {
+        const left = this.#bound - this.#stamps.reserve(0);
+        if (left < BigInt(RENEW_MS) << LOGICAL_BITS) this.renew().catch(this.#options.onError);
+        this.#stop = this.#arm();
+      },
+      { background: true },
+    );
+  }
+}
+
+/** Rejects with a disk error or FORMAT_VERSION. A file that is not there, or is damaged in both slots, is begun anew from the wall clock. */
+export async function openStamps(options: DurableStampsOptions): Promise<DurableStamps> {
+  const { disk } = options;
+  await disk.makeFolder(FOLDER);
+  await disk.syncFolder(".");
+  const file = await disk.open(PATH, { create: true });
+  const stamps = new DurableStamps(options, file, await readKept(file));
+  await stamps.renew();
+  await disk.syncFolder(FOLDER);
+  return stamps;
+}
+
+interface Kept {
+  readonly sequence: number;
+  readonly bound: bigint;
+}
+
+async function readKept(file: DiskFile): Promise<Kept> {
+  let kept: Kept = { sequence: 0, bound: 0n };
+  for (const offset of SLOT_OFFSETS) {
+    const slot = await file.read(offset, SLOT_BYTES);
+    if (slot.length < SLOT_BYTES) continue;
+    const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
+    const sum = crc32(slot.subarray(0, 24));
+    if (view.getUint32(0, true) !== MAGIC || view.getUint32(24, true) !== sum) continue;
+    if (view.getUint32(4, true) !== VERSION) {
+      throw new TardigradeError(
+        "FORMAT_VERSION",
+        `${PATH} was written by another version; start the version that wrote it, or remove the file and let stamps begin at the wall clock.`,
+        { context: { component: "stamps", version: view.getUint32(4, true) } },
+      );
+    }
+    const sequence = view.getFloat64(8, true);
+    if (sequence > kept.sequence) kept = { sequence, bound: view.getBigUint64(16, true) };
+  }
+  return kept;
+}
+
+/** A hybrid clock that hears of no other machine, where the core is not loaded: wall milliseconds in the upper 48 bits, a counter below. */
+export function wallStampClock(clock: Clock, floor = 0n): StampClock {
+  let last = floor;
+  let bound = U64_MAX;
+  const wallStamp = () => BigInt(Math.max(0, Math.floor(clock.wallMs()))) << LOGICAL_BITS;
+  const higher = (a: bigint, b: bigint) => (a > b ? a : b);
   return {
-    next: () => {
-      const now = BigInt(clock.wallMs()) << 16n;
-      last = now > last ? now : last + 1n;
-      return last;
+    tick: () => {
+      const stamp = higher(last + 1n, wallStamp());
+      if (stamp > bound) throw new TardigradeError("CLOCK_DRIFT", "The persisted bound is reached.");
+      last = stamp;
+      return stamp;
+    },
+    last: () => last,
+    reserve: (aheadMs) => higher(last, wallStamp()) + (BigInt(aheadMs) << LOGICAL_BITS),
+    boundPersisted: (persisted) => {
+      bound = persisted;
     },
   };
 }

@@ -134,6 +134,11 @@ export const METRICS: readonly MetricRow[] = [
     "route",
     "status",
   ]),
+  gauge(
+    "tardigrade_latency_last_minute_seconds",
+    "What a share of all did not exceed in the last minute, to within 3 %, of each duration over all its labels.",
+    ["of", "share"],
+  ),
   duration("tardigrade_http_request_seconds", "Time to answer an HTTP request.", ["route"]),
   gauge("tardigrade_sse_clients", "Clients of the event stream."),
   counter("tardigrade_sse_events_total", "Events written to clients of the event stream."),

@@ -3,19 +3,24 @@
  *
  * prom-client builds a string of all labels at each increment and validates them; on the ingest path that is most of the cost of
  * counting. Counters and gauges are therefore plain cells here, found by one Map look-up, and handed to prom-client when
- * somebody scrapes. Durations go to prom-client's histogram through a child that is kept.
+ * somebody scrapes. Durations go to prom-client's histogram through a child that is kept, and to histograms of the core, over all labels, which
+ * tell the last minute.
  *
  * A metric holds at most SERIES_MAX label combinations. A further one is folded into the series whose labels all say
  * "other" and counted, so a label that grows by mistake costs accuracy and not memory.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { TardigradeError } from "../../protocols/error.ts";
+import type { Core } from "../core/core.ts";
 import type { Clock, Dispose, Meter } from "../io/seams.ts";
+import { LatencyWindow } from "./latency-window.ts";
 import { METRICS, type MetricKind, type MetricRow, problemOfRow, shortName } from "./metric-table.ts";
 
 export const SERIES_MAX = 512;
 const OTHER = "other";
 const REFUSED = "tardigrade_metric_series_refused_total";
+const LATENCY = "tardigrade_latency_last_minute_seconds";
+const SHARES = [0.5, 0.9, 0.99];
 /** From a fast sync to a stalled disk or a command's time-out. */
 const BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
 
@@ -56,11 +61,15 @@ interface Instrument {
   readonly single: Cell | undefined;
   readonly histogram: Histogram<string> | undefined;
   readonly children: Map<string, { observe(value: number): void }>;
+  /** Of a duration, where there is a core. */
+  readonly window: LatencyWindow | undefined;
 }
 
 export function createMetrics(
   options: {
     readonly clock?: Clock;
+    /** With a clock: durations are told of over the last minute too. */
+    readonly core?: Core;
     readonly probe?: ProcessProbe;
     /** Rows beside those of the table, as an embedding program's own. */
     readonly rows?: readonly MetricRow[];
@@ -68,7 +77,13 @@ export function createMetrics(
 ): Metrics {
   const registry = new Registry();
   const instruments = new Map<string, Instrument>();
-  for (const row of [...METRICS, ...(options.rows ?? [])]) register(registry, instruments, row);
+  const { core, clock, probe } = options;
+  const windowOf = (row: MetricRow) =>
+    row.kind === "duration" && core !== undefined && clock !== undefined
+      ? new LatencyWindow(core, clock)
+      : undefined;
+  for (const row of [...METRICS, ...(options.rows ?? [])])
+    register(registry, instruments, { row, window: windowOf(row) });
   const samplers = new Set<() => void>();
   const refuse = (): void => addTo(find(instruments, REFUSED, "counter"), undefined, 1, refuse);
 
@@ -85,7 +100,6 @@ export function createMetrics(
     duration: (name, ms, labels) => observe(find(instruments, name, "duration"), labels, ms, refuse),
   };
 
-  const { probe, clock } = options;
   if (clock !== undefined) meter.gauge("process_start_time_seconds", clock.wallMs() / 1000);
   if (probe !== undefined) samplers.add(() => sampleProcess(meter, instruments, probe));
 
@@ -94,6 +108,7 @@ export function createMetrics(
     contentType: registry.contentType,
     metricsText: () => {
       for (const sample of samplers) sample();
+      sampleLatencies(instruments);
       return registry.metrics();
     },
     onScrape: (sample) => {
@@ -103,18 +118,22 @@ export function createMetrics(
   };
 }
 
-function register(registry: Registry, instruments: Map<string, Instrument>, row: MetricRow): void {
+function register(
+  registry: Registry,
+  instruments: Map<string, Instrument>,
+  { row, window }: { readonly row: MetricRow; readonly window: LatencyWindow | undefined },
+): void {
   const problem = problemOfRow(row);
   if (problem !== undefined) throw programmerError(problem);
   const names = new Set([row.name, shortName(row)]);
   for (const name of names) {
     if (instruments.has(name)) throw programmerError(`${name} stands twice in the table of metrics`);
   }
-  const instrument = instrumentOf(registry, row);
+  const instrument = { ...instrumentOf(registry, row), window };
   for (const name of names) instruments.set(name, instrument);
 }
 
-function instrumentOf(registry: Registry, row: MetricRow): Instrument {
+function instrumentOf(registry: Registry, row: MetricRow): Omit<Instrument, "window"> {
   const { name, help } = row;
   const labelNames = [...row.labels];
   const cells = new Map<string, Cell>();
@@ -191,6 +210,7 @@ function observe(instrument: Instrument, labels: Labels | undefined, ms: number,
     children.set(keptKey, child);
   }
   child.observe(ms / 1000);
+  instrument.window?.record(ms);
 }
 
 /** The labels, or "other" for each once the metric has all the series it may. */
@@ -224,6 +244,20 @@ function keyOf(row: MetricRow, labels: Labels | undefined): string {
 function isEmpty(labels: Labels): boolean {
   for (const _ in labels) return false;
   return true;
+}
+
+/** What was not measured in the last minute has no series. */
+function sampleLatencies(instruments: Map<string, Instrument>): void {
+  const { cells } = find(instruments, LATENCY, "gauge");
+  cells.clear();
+  for (const { row, window } of new Set(instruments.values())) {
+    const seconds = window?.quantiles(SHARES);
+    if (seconds === undefined) continue;
+    for (const [index, share] of SHARES.entries()) {
+      const labels = { of: shortName(row), share: String(share) };
+      cells.set(`${labels.of}\u0000${labels.share}`, { labels, value: seconds[index] as number });
+    }
+  }
 }
 
 function sampleProcess(meter: Meter, instruments: Map<string, Instrument>, probe: ProcessProbe): void {

@@ -35,6 +35,16 @@ describe("in an empty folder", () => {
       console.log(await call.run(async () => { n += 1; if (n < 2) throw new Error("once"); return "answer " + n; }));`);
     expect(ran).toMatchObject({ code: 0, stdout: "answer 2\n" });
   });
+  test("statistics, clocks and samplers", async () => {
+    const ran = await node(`import { histogram } from "tardigrade/stats";
+      import { hybridClock } from "tardigrade/clock";
+      import { ratioSampler } from "tardigrade/trace";
+      const latencies = histogram();
+      latencies.record(7);
+      const clock = hybridClock();
+      console.log(latencies.quantile(0.5), clock.tick() < clock.tick(), ratioSampler({ ratio: 1 }).sample(0, 0));`);
+    expect(ran).toMatchObject({ code: 0, stdout: "7 true true\n" });
+  });
   test("protocol, virtual and gateway imports", async () => {
     const ran = await node(`const names = ["protocol", "virtual", "gateway"];
       for (const name of names) console.log(Object.keys(await import("tardigrade/" + name)).length > 0);`);

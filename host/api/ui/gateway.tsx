@@ -2,20 +2,18 @@
 import { useEffect, useState } from "preact/hooks";
 import { every, nowMs } from "./clock.ts";
 import { ageText, agoText, bytesText, numberText } from "./format.ts";
-import { byDevice, parseMetrics, quantile, type Scrape } from "./metrics.ts";
+import { byDevice, latencySeconds, parseMetrics, type Scrape } from "./metrics.ts";
 import { Empty, Figure, Severity } from "./parts.tsx";
 import { useStore } from "./store.ts";
 
 const METRICS_EVERY_MS = 5000;
-/** So many make a minute. */
-const SCRAPES = 13;
 
 export function Gateway() {
   const { model } = useStore();
   const { info, health } = model;
-  const scrapes = useMetrics();
-  const memory = scrapes?.now.get("tardigrade_process_resident_memory_bytes");
-  const delayS = scrapes?.now.get("tardigrade_process_event_loop_delay_p99_seconds");
+  const scrape = useMetrics();
+  const memory = scrape?.get("tardigrade_process_resident_memory_bytes");
+  const delayS = scrape?.get("tardigrade_process_event_loop_delay_p99_seconds");
   const rate = [...model.rates.values()].reduce((sum, it) => sum + it, 0);
   if (info === undefined || health === undefined) return <p>Loading …</p>;
   const { totals, log, forwarder } = info;
@@ -69,8 +67,8 @@ export function Gateway() {
           ))}
         </tbody>
       </table>
-      <Latencies scrapes={scrapes} />
-      <Links scrapes={scrapes} />
+      <Latencies scrape={scrape} />
+      <Links scrape={scrape} />
       {forwarder === undefined ? null : (
         <>
           <h2>Forwarding</h2>
@@ -86,38 +84,29 @@ export function Gateway() {
   );
 }
 
-interface Scrapes {
-  readonly now: Scrape;
-  /** A minute ago, or when the view was opened. */
-  readonly before: Scrape | undefined;
-}
-
 /** /metrics, read now and then. */
-function useMetrics(): Scrapes | undefined {
-  const [scrapes, setScrapes] = useState<readonly Scrape[]>([]);
+function useMetrics(): Scrape | undefined {
+  const [scrape, setScrape] = useState<Scrape | undefined>(undefined);
   useEffect(() => {
     const read = async (): Promise<void> => {
       const answer = await fetch("/metrics");
-      if (!answer.ok) return;
-      const scrape = parseMetrics(await answer.text());
-      setScrapes((before) => [...before, scrape].slice(-SCRAPES));
+      if (answer.ok) setScrape(parseMetrics(await answer.text()));
     };
     read().catch(() => undefined);
     return every(METRICS_EVERY_MS, () => void read().catch(() => undefined));
   }, []);
-  const now = scrapes.at(-1);
-  return now === undefined ? undefined : { now, before: scrapes.length > 1 ? scrapes[0] : undefined };
+  return scrape;
 }
 
 const LATENCIES = [
-  { name: "tardigrade_log_sync_seconds", label: "Sync of the log", note: "an acknowledgement waits for it" },
-  { name: "tardigrade_http_request_seconds", label: "HTTP answer", note: "all routes" },
+  { of: "log_sync", label: "Sync of the log", note: "an acknowledgement waits for it" },
+  { of: "http_request", label: "HTTP answer", note: "all routes" },
 ];
 
-function Latencies({ scrapes }: { readonly scrapes: Scrapes | undefined }) {
-  if (scrapes === undefined) return null;
-  const text = (q: number, name: string): string => {
-    const seconds = quantile(q, { name, ...scrapes });
+function Latencies({ scrape }: { readonly scrape: Scrape | undefined }) {
+  if (scrape === undefined) return null;
+  const text = (share: number, of: string): string => {
+    const seconds = latencySeconds(scrape, { of, share });
     return seconds === undefined ? "–" : `${numberText(seconds * 1000)} ms`;
   };
   return (
@@ -133,11 +122,11 @@ function Latencies({ scrapes }: { readonly scrapes: Scrapes | undefined }) {
           </tr>
         </thead>
         <tbody>
-          {LATENCIES.map(({ name, label, note }) => (
-            <tr key={name}>
+          {LATENCIES.map(({ of, label, note }) => (
+            <tr key={of}>
               <th scope="row">{label}</th>
-              <td>{text(0.5, name)}</td>
-              <td>{text(0.99, name)}</td>
+              <td>{text(0.5, of)}</td>
+              <td>{text(0.99, of)}</td>
               <td>{note}</td>
             </tr>
           ))}
@@ -155,10 +144,10 @@ const LINK_COLUMNS = [
 ];
 
 /** Ports of this machine: serial links and Firmata boards. */
-function Links({ scrapes }: { readonly scrapes: Scrapes | undefined }) {
+function Links({ scrape }: { readonly scrape: Scrape | undefined }) {
   const { model } = useStore();
-  if (scrapes === undefined) return null;
-  const columns = LINK_COLUMNS.map(({ name }) => byDevice(name, scrapes.now));
+  if (scrape === undefined) return null;
+  const columns = LINK_COLUMNS.map(({ name }) => byDevice(name, scrape));
   const devices = [...new Set(columns.flatMap((column) => [...column.keys()]))].sort();
   if (devices.length === 0) return null;
   return (

@@ -1,4 +1,4 @@
-/** What the page reads of /metrics: figures, quantiles of histograms over the last minute, and figures by device. */
+/** What the page reads of /metrics: figures, latencies of the last minute, and figures by device. */
 
 /** A scrape: values by metric and labels as they stand in the text. */
 export type Scrape = ReadonlyMap<string, number>;
@@ -13,41 +13,12 @@ export function parseMetrics(text: string): Scrape {
   return values;
 }
 
-/** Sum over all labels but `le`, of what was added between two scrapes, for each bucket's upper bound. */
-function bucketsBetween(name: string, before: Scrape | undefined, now: Scrape): [number, number][] {
-  const counts = new Map<number, number>();
-  for (const [key, value] of now) {
-    if (!key.startsWith(`${name}_bucket{`)) continue;
-    const bound = Number(/le="([^"]+)"/.exec(key)?.[1]?.replace("+Inf", "Infinity"));
-    counts.set(bound, (counts.get(bound) ?? 0) + value - (before?.get(key) ?? 0));
-  }
-  return [...counts].sort(([a], [b]) => a - b);
-}
-
-/**
- * Quantile of a histogram between two scrapes, in its unit: straight lines within a bucket, as Prometheus' histogram_quantile. Undefined
- * when nothing was observed; the last finite bound when it lies beyond.
- */
-export function quantile(
-  q: number,
-  {
-    name,
-    before,
-    now,
-  }: { readonly name: string; readonly before?: Scrape | undefined; readonly now: Scrape },
+/** Seconds that a share (as the metric names it: 0.5, 0.9, 0.99) did not exceed in the last minute; undefined when nothing was measured. */
+export function latencySeconds(
+  scrape: Scrape,
+  { of, share }: { readonly of: string; readonly share: number },
 ): number | undefined {
-  const buckets = bucketsBetween(name, before, now);
-  const total = buckets.at(-1)?.[1] ?? 0;
-  if (total <= 0) return undefined;
-  const rank = q * total;
-  let [lower, below] = [0, 0];
-  for (const [bound, count] of buckets) {
-    if (count >= rank && bound !== Number.POSITIVE_INFINITY) {
-      return lower + (bound - lower) * (count === below ? 1 : (rank - below) / (count - below));
-    }
-    if (bound !== Number.POSITIVE_INFINITY) [lower, below] = [bound, count];
-  }
-  return lower;
+  return scrape.get(`tardigrade_latency_last_minute_seconds{of="${of}",share="${share}"}`);
 }
 
 /** Sum of a counter's values for each device that it names. */

@@ -60,6 +60,34 @@ describe("greenhouse", () => {
   });
 });
 
+test("what the SDK's statistics learn and flag is the same on virtual and pico, bit for bit", async () => {
+  const random = seededRandom(12);
+  // A "day" of 240 reads, noise, and something amiss late.
+  const probe = Array.from({ length: 2400 }, (_, read) => {
+    const amiss = read > 1500 && read < 1510 ? 0.3 : read > 1900 ? 0.05 : 0;
+    return word12(0.4 + 0.1 * Math.sin((read / 240) * 2 * Math.PI) + 0.02 * random.unit() + amiss);
+  });
+  const said = async (open: Open) => {
+    const board = await open({ app: "test/fixtures/apps/statistics/app.ts", series: [probe, probe] });
+    try {
+      const rig = new StreamRig(board);
+      await board.powerOn();
+      await rig.open();
+      await rig.until(400_000, () => rig.of("telemetry").flatMap(({ readings }) => readings).length >= 320);
+      const values = rig.of("telemetry").flatMap(({ readings }) => readings.map(({ value }) => value));
+      return {
+        values: values.slice(0, 320),
+        alarms: rig.of("event").map(({ name, value }) => [name, value]),
+      };
+    } finally {
+      await board.close();
+    }
+  };
+  const virtual = await said(virtualTarget);
+  expect(virtual.alarms).toEqual([["alarm", 1]]);
+  expect(await said(picoTarget)).toEqual(virtual);
+});
+
 describe("random programs", () => {
   const PROGRAMS_A_MODULE = 30;
   const SEEDS_A_PROGRAM = 3;

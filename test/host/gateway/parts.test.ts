@@ -5,7 +5,6 @@ import { aclFile, topicRules } from "../../../host/gateway/acl.ts";
 import { newRow, readingsOf, timeOf } from "../../../host/gateway/device-row.ts";
 import { ErrorMonitor, LAST_MAX, PAIRS_MAX } from "../../../host/gateway/error-monitor.ts";
 import { decodeRecord, encodeRecord, type LogRecord, type RecordBody } from "../../../host/gateway/record.ts";
-import { wallStamps } from "../../../host/gateway/stamps.ts";
 import { topicMatcher } from "../../../host/io/mqtt-match.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
 import { quietLogger, RecordingMeter } from "../../support/quiet.ts";
@@ -180,13 +179,5 @@ describe("times", () => {
       { metric: "t", unit: "Cel", timeMs: 1_000_003, value: 7 },
       { metric: "metric-3", unit: "", timeMs: 1_000_002, value: 8 },
     ]);
-  });
-
-  test("stamps rise though the wall clock goes back", () => {
-    const clock = new SimulatedClock();
-    const stamps = wallStamps(clock);
-    const first = stamps.next();
-    clock.setWallMs(5);
-    expect(stamps.next()).toBe(first + 1n);
   });
 });

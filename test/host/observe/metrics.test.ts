@@ -5,6 +5,7 @@ import { METRICS, type MetricRow, problemOfRow, shortName } from "../../../host/
 import { createMetrics, type Metrics, SERIES_MAX } from "../../../host/observe/metrics.ts";
 import { observeService } from "../../../host/observe/service-metrics.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
+import { openTestCore } from "../../support/core.ts";
 import { fakeService } from "../../support/fake-service.ts";
 
 async function lines(metrics: Metrics, prefix: string): Promise<string[]> {
@@ -51,6 +52,42 @@ describe("the meter", () => {
     expect(sync).toContain('tardigrade_log_sync_seconds_bucket{le="0.05"} 2');
     expect(sync).toContain("tardigrade_log_sync_seconds_sum 0.044");
     expect(sync).toContain("tardigrade_log_sync_seconds_count 2");
+  });
+
+  test("tells durations of the last minute, over all labels, and forgets what is older", async () => {
+    const clock = new SimulatedClock();
+    const metrics = createMetrics({ clock, core: openTestCore() });
+    const name = "tardigrade_latency_last_minute_seconds";
+    const told = async (of: string) =>
+      (await lines(metrics, `${name}{of="${of}"`)).map((line) => Number(line.split(" ")[1]));
+    expect(await told("http_request")).toEqual([]);
+    for (let ms = 1; ms <= 1000; ms += 1) {
+      metrics.meter.duration("http_request", ms, { route: ms % 2 === 0 ? "/a" : "/b" });
+      await clock.advance(50);
+    }
+    for (const noTime of [-1, Number.NaN]) metrics.meter.duration("http_request", noTime, { route: "/a" });
+    const close = async (of: string, expected: readonly number[]) => {
+      const seconds = await told(of);
+      expect(seconds.length).toBe(3);
+      for (const [index, it] of expected.entries()) {
+        expect(seconds[index]).toBeGreaterThanOrEqual(it);
+        expect(seconds[index]).toBeLessThanOrEqual(it * 1.032);
+      }
+    };
+    await close("http_request", [0.5, 0.9, 0.99]);
+    // At 90 s what came before 40 s is forgotten.
+    await clock.advance(40_000);
+    await close("http_request", [0.9, 0.98, 0.998]);
+    metrics.meter.duration("log_sync", 7);
+    metrics.meter.duration("log_sync", 1e9);
+    await close("log_sync", [0.007, 2 ** 32 / 1e6 - 1, 2 ** 32 / 1e6 - 1]);
+    await clock.advance(60_000);
+    expect(await told("http_request")).toEqual([]);
+    expect(await told("log_sync")).toEqual([]);
+    // The histogram of the exposition is over all time, as Prometheus wants it.
+    expect(await lines(metrics, "tardigrade_log_sync_seconds_count")).toEqual([
+      "tardigrade_log_sync_seconds_count 2",
+    ]);
   });
 
   test.each<[string, (metrics: Metrics) => void, string]>([
