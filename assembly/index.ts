@@ -87,6 +87,7 @@ export * from "./raw/samplers";
 export * from "./raw/throttles";
 export * from "./raw/wheels";
 export { adaptiveAttempts, backoffUs, retryInit, retryNext } from "./resilience/retry";
+export { anomalyBaseline, anomalyBytes } from "./stats/anomaly";
 export { CUSUM_BYTES, cusumInit, cusumReset, cusumUpdate } from "./stats/cusum";
 export {
   histogramBytes,

@@ -16,7 +16,7 @@ import { Commands } from "./commands.ts";
 import { DeviceErrors } from "./device-errors.ts";
 import { checkBindings, type DeviceLinks } from "./device-links.ts";
 import { sessionOf } from "./device-row.ts";
-import { ErrorMonitor } from "./error-monitor.ts";
+import { DEFAULT_THRESHOLDS, ErrorMonitor } from "./error-monitor.ts";
 import { EventHub } from "./events.ts";
 import { type Forwarder, openForwarder } from "./forwarder.ts";
 import { RETENTION_MS, type Resolution } from "./history-query.ts";
@@ -108,12 +108,8 @@ class Running {
     this.#history = history;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#log = log;
-    this.#monitor = new ErrorMonitor({
-      clock,
-      meter,
-      logger,
-      ...(options.thresholds === undefined ? {} : { thresholds: options.thresholds }),
-    });
+    const { thresholds = DEFAULT_THRESHOLDS } = options;
+    this.#monitor = new ErrorMonitor({ clock, meter, logger, thresholds });
     this.#deviceErrors = new DeviceErrors(this.#monitor);
     this.#stamps = stamps;
     this.#ledger = new Ledger({ log, stamps, clock });
