@@ -19,6 +19,11 @@ import { isSpan, isTime, microseconds, milliseconds, u32Microseconds } from "./t
 
 const WINDOW_SLOTS: u32 = 10;
 
+/** Address of the breakers' pool, for who looks at structs without a call; assembly/memory/pool.ts draws it. */
+export function breakersPool(): usize {
+  return BREAKERS;
+}
+
 /** Address of a breaker's struct, 0 for a handle that names none. */
 export function breakerAt(handle: u32): usize {
   return poolAt(BREAKERS, handle);

@@ -29,7 +29,8 @@ export function u32Microseconds(ms: f64): u32 {
 
 /** Of a time. */
 export function microseconds(ms: f64): u64 {
-  return <u64>(ms * US_PER_MS + 0.5);
+  // Times are below 2^63: converted as signed, which processors do in one step.
+  return <u64>(<i64>(ms * US_PER_MS + 0.5));
 }
 
 export function milliseconds(us: u64): f64 {

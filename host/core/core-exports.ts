@@ -132,6 +132,7 @@ interface PolicyExports {
   /** Addresses of the structs that the modules of assembly/ draw, 0 for a handle that names nothing. */
   breakerAt(handle: number): number;
   limiterAt(handle: number): number;
+  breakersPool(): number;
   breakerFree(handle: number): number;
   breakerAcquire(handle: number, nowMs: number): number;
   breakerReturn(handle: number, permit: number, outcome: number, tookMs: number, nowMs: number): number;

@@ -12,6 +12,8 @@ export interface Core {
   readonly raw: CoreExports;
   /** All of the memory as it is now; stale after anything is created or allocated. */
   bytes(): Uint8Array<ArrayBuffer>;
+  /** The same as words. */
+  words(): Uint32Array<ArrayBuffer>;
   /** Takes memory for a buffer, for as long as the core lives. */
   allocate(bytes: number): number;
 }
@@ -25,11 +27,16 @@ export function openCore(wasm: Uint8Array<ArrayBuffer>): Core {
 export function coreOf(instance: WebAssembly.Instance): Core {
   const raw = instance.exports as unknown as CoreExports;
   let view = new Uint8Array(raw.memory.buffer as ArrayBuffer);
+  let wordView = new Uint32Array(raw.memory.buffer as ArrayBuffer);
   return {
     raw,
     bytes: () => {
       if (view.buffer !== raw.memory.buffer) view = new Uint8Array(raw.memory.buffer as ArrayBuffer);
       return view;
+    },
+    words: () => {
+      if (wordView.buffer !== raw.memory.buffer) wordView = new Uint32Array(raw.memory.buffer as ArrayBuffer);
+      return wordView;
     },
     allocate: (bytes) => raw.allocate(bytes),
   };

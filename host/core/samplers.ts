@@ -14,7 +14,12 @@ const SHARES = 2 ** 32;
 const THRESHOLD_DIGITS = 14;
 const NEVER = 1n << 56n;
 /** A trace id of 32 digits, or the 14 of explicit randomness (`rv`). */
-const HEX = /^(?:[0-9a-f]{32}|[0-9a-f]{14})$/;
+const NO_DIGIT = 16;
+/** Of hexadecimal, by character: parsing by pieces of text costs ten times as much as the decision. */
+const DIGITS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const digit = "0123456789abcdef".indexOf(String.fromCharCode(code));
+  return digit < 0 ? NO_DIGIT : digit;
+});
 
 export interface Sampler extends Disposable {
   /** Whether the trace is kept, by the last 64 bits of its id in two halves. Allocates nothing. */
@@ -111,8 +116,16 @@ function samplerOf({ raw }: Core, struct: Struct, sample: (high: number, low: nu
     sample,
     sampleTrace: (id) => {
       if (typeof id === "string") {
-        if (!HEX.test(id)) throw argument("sampler", ID_HELP);
-        return sample(Number.parseInt(id.slice(-16, -8), 16), Number.parseInt(id.slice(-8), 16));
+        if (id.length !== 32 && id.length !== 14) throw argument("sampler", ID_HELP);
+        let [high, low, all] = [0, 0, 0];
+        for (let index = 0; index < id.length; index += 1) {
+          const digit = DIGITS[id.charCodeAt(index)] ?? NO_DIGIT;
+          all |= digit;
+          high = (high << 4) | (low >>> 28);
+          low = (low << 4) | digit;
+        }
+        if (all >= NO_DIGIT) throw argument("sampler", ID_HELP);
+        return sample(high, low);
       }
       if (id.length !== 16 && id.length !== 7) throw argument("sampler", ID_HELP);
       const at = id.length - 7;

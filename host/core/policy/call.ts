@@ -20,34 +20,41 @@ export interface ExecuteOptions {
   readonly priority?: number;
 }
 
-/** The call as policies see it. */
-export class CallScope implements Call {
+interface About {
   readonly attempt: number;
   readonly priority: number;
+  /** Whether the policy that made the scope may abort it. */
+  readonly isCuttable: boolean;
+}
+
+/** The call as policies see it. Its fields are few, since one is made for every call. */
+export class CallScope implements Call {
   readonly #outer: CallScope | undefined;
   readonly #given: AbortSignal | undefined;
-  /** Whether the policy that made it may abort it. */
-  readonly #isCuttable: boolean;
-  #controller: AbortController | undefined;
-  #isCut = false;
-  #reason: unknown;
-  #unlink: (() => void) | undefined;
+  readonly #about: About;
+  #cut: { readonly reason: unknown } | undefined;
+  #own: { readonly controller: AbortController; readonly unlink: () => void } | undefined;
 
-  constructor(
-    outer: CallScope | undefined,
-    given: AbortSignal | undefined,
-    about: { readonly attempt: number; readonly priority: number; readonly isCuttable: boolean },
-  ) {
+  constructor(outer: CallScope | undefined, given: AbortSignal | undefined, about: About) {
     this.#outer = outer;
     this.#given = given;
-    this.attempt = about.attempt;
-    this.priority = about.priority;
-    this.#isCuttable = about.isCuttable;
+    this.#about = about;
+  }
+
+  get attempt(): number {
+    return this.#about.attempt;
+  }
+  get priority(): number {
+    return this.#about.priority;
   }
 
   /** A scope within this one, which can be aborted by itself. */
   within(attempt: number = this.attempt): CallScope {
-    return new CallScope(this, undefined, { attempt, priority: this.priority, isCuttable: true });
+    const about =
+      attempt === 1 && this.priority === 0
+        ? FIRST_CUTTABLE
+        : { attempt, priority: this.priority, isCuttable: true };
+    return new CallScope(this, undefined, about);
   }
 
   /** Another attempt of the same call. */
@@ -56,17 +63,17 @@ export class CallScope implements Call {
   }
 
   get isAborted(): boolean {
-    return this.#isCut || this.#given?.aborted === true || this.#outer?.isAborted === true;
+    return this.#cut !== undefined || this.#given?.aborted === true || this.#outer?.isAborted === true;
   }
 
   get reason(): unknown {
-    if (this.#isCut) return this.#reason;
+    if (this.#cut !== undefined) return this.#cut.reason;
     return this.#given?.aborted ? this.#given.reason : this.#outer?.reason;
   }
 
   /** Whether anybody can abort it. */
   get canAbort(): boolean {
-    return this.#isCuttable || this.#given !== undefined || this.#outer?.canAbort === true;
+    return this.#about.isCuttable || this.#given !== undefined || this.#outer?.canAbort === true;
   }
 
   throwIfAborted(): void {
@@ -75,26 +82,25 @@ export class CallScope implements Call {
 
   get signal(): AbortSignal {
     if (this.#given !== undefined) return this.#given;
-    if (this.#outer !== undefined && !this.#isCuttable) return this.#outer.signal;
-    if (this.#controller === undefined) {
-      const controller = new AbortController();
-      this.#controller = controller;
-      if (this.isAborted) controller.abort(this.reason);
-      else if (this.#outer !== undefined) {
-        const outer = this.#outer.signal;
-        const abort = (): void => controller.abort(outer.reason);
-        outer.addEventListener("abort", abort, { once: true });
-        this.#unlink = () => outer.removeEventListener("abort", abort);
-      }
-    }
-    return this.#controller.signal;
+    if (this.#outer !== undefined && !this.#about.isCuttable) return this.#outer.signal;
+    this.#own ??= this.#makeOwn();
+    return this.#own.controller.signal;
+  }
+
+  #makeOwn() {
+    const controller = new AbortController();
+    if (this.isAborted) controller.abort(this.reason);
+    const outer = this.isAborted ? undefined : this.#outer?.signal;
+    if (outer === undefined) return { controller, unlink: nothing };
+    const abort = (): void => controller.abort(outer.reason);
+    outer.addEventListener("abort", abort, { once: true });
+    return { controller, unlink: () => outer.removeEventListener("abort", abort) };
   }
 
   abort(reason: unknown): void {
-    if (this.#isCut) return;
-    this.#isCut = true;
-    this.#reason = reason;
-    this.#controller?.abort(reason);
+    if (this.#cut !== undefined) return;
+    this.#cut = { reason };
+    this.#own?.controller.abort(reason);
   }
 
   /** Calls once when it is given up; gives the way to listen no more. */
@@ -108,7 +114,7 @@ export class CallScope implements Call {
 
   /** The work is over: a caller's signal that lives on forgets this call. */
   end(): void {
-    this.#unlink?.();
+    this.#own?.unlink();
   }
 }
 
@@ -118,6 +124,7 @@ export function scopeOf(options: ExecuteOptions | undefined): CallScope {
   return new CallScope(undefined, signal, priority === 0 ? FIRST : { ...FIRST, priority });
 }
 
-const FIRST = { attempt: 1, priority: 0, isCuttable: false };
+const FIRST: About = { attempt: 1, priority: 0, isCuttable: false };
+const FIRST_CUTTABLE: About = { attempt: 1, priority: 0, isCuttable: true };
 
 function nothing(): void {}

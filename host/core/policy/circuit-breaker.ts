@@ -3,6 +3,7 @@ import { TardigradeError } from "../../../protocols/error.ts";
 import { ERRORS } from "../../../protocols/table.ts";
 import { checkHandle } from "../core.ts";
 import type { CallScope, ExecuteOptions, Work } from "./call.ts";
+import { ClosedBreaker } from "./closed-breaker.ts";
 import { type Observable, Reporter } from "./events.ts";
 import {
   argument,
@@ -112,6 +113,7 @@ class Breaker implements CircuitBreaker {
   readonly #reporter: Reporter<BreakerEvents>;
   readonly #measures: boolean;
   readonly #throttle: number;
+  readonly #closed: ClosedBreaker;
   readonly handle: number;
   #isOpen = true;
   #lastState: BreakerState = "closed";
@@ -131,6 +133,7 @@ class Breaker implements CircuitBreaker {
     this.#measures = options.slowCallRate !== undefined;
     this.handle = createHandle(seams, options, this.name);
     this.#throttle = createThrottle(seams, options, this.name);
+    this.#closed = new ClosedBreaker(seams.core, this.handle);
   }
 
   get name(): string {
@@ -147,6 +150,10 @@ class Breaker implements CircuitBreaker {
 
   tryAcquire(): number {
     if (!this.#isOpen) return CLOSED_STATUS;
+    if (this.#throttle === 0 && !this.#reporter.isHeard) {
+      const permit = this.#closed.acquire();
+      if (permit > 0) return permit;
+    }
     const nowMs = this.#clock.monotonicMs();
     if (this.#throttle !== 0) {
       const status = this.#raw.throttleAdmit(this.#throttle, this.#random?.u32() ?? 0, nowMs);
@@ -166,6 +173,13 @@ class Breaker implements CircuitBreaker {
   }
 
   #report(permit: number, outcome: Outcome, tookMs: number, error: unknown): number {
+    if (
+      outcome === "success" &&
+      this.#throttle === 0 &&
+      !this.#reporter.isHeard &&
+      this.#closed.succeeded(permit)
+    )
+      return 0;
     const nowMs = this.#clock.monotonicMs();
     const status = this.#raw.breakerReturn(this.handle, permit, OUTCOMES[outcome], tookMs, nowMs);
     if (this.#throttle !== 0 && outcome !== "failure" && outcome !== "timeout") {

@@ -4,6 +4,7 @@ import { ERRORS } from "../../../protocols/table.ts";
 import { checkHandle } from "../core.ts";
 import { giveRegion, takeRegion } from "../regions.ts";
 import type { CallScope, ExecuteOptions, Work } from "./call.ts";
+import { type BucketOptions, DoubleBucket, isExact } from "./double-bucket.ts";
 import { type Observable, Reporter } from "./events.ts";
 import {
   argument,
@@ -78,8 +79,6 @@ export interface RateLimit extends SyncPolicy, Observable<RateLimitEvents> {
   reserve(tokens?: number): number;
   /** Milliseconds until `tokens` could be taken if nobody else took any; Infinity for more than it can ever give at once. */
   waitMs(tokens?: number): number;
-  /** The core's handle, for the typed plane. */
-  readonly handle: number;
 }
 
 /** Over a queue, execute() may wait. */
@@ -98,38 +97,28 @@ export function createRateLimit(
   { core, clock }: Omit<PolicySeams, "random">,
   options: RateLimitOptions,
 ): QueuedRateLimit {
-  const { raw } = core;
   const { limit, periodMs = 1000, burst = limit, algorithm = "token-bucket", maxWaitMs } = options;
   const reporter = new Reporter<RateLimitEvents>("rate-limit", options);
   const { name } = reporter;
   check(name, options);
-  const entries = algorithm === "sliding-log" ? takeRegion(core, limit * 8) : undefined;
-  const handle = checkHandle(
-    raw.limiterCreate(
-      KINDS[algorithm],
-      limit,
-      Math.round(periodMs * US_PER_MS),
-      burst,
-      entries?.at ?? 0,
-      clock.monotonicMs(),
-    ),
-    "The rate limit could not be created.",
-  );
+  const periodUs = Math.round(periodMs * US_PER_MS);
+  const meter = meterOf({ core, clock }, { limit, periodUs, burst, algorithm });
+  const { take } = meter;
   let isOpen = true;
-  const waitMs = (tokens = 1): number => Math.max(0, raw.limiterWaitMs(handle, tokens, clock.monotonicMs()));
+  const waitMs = (tokens = 1): number => (isOpen ? meter.waitMs(tokens, clock.monotonicMs()) : 0);
   const refused = (status: number): number => {
     if (status < 0 && reporter.isHeard) reporter.tell("refused", { retryAfterMs: waitMs() }, "refused");
     return status;
   };
   const tryAcquire = (tokens = 1): number => {
     if (!isOpen) return CLOSED_STATUS;
-    const status = raw.limiterTake(handle, tokens, clock.monotonicMs());
+    const status = take(tokens);
     return status < 0 ? refused(status) : status;
   };
   const reserve = (tokens = 1): number => {
     if (!isOpen) return CLOSED_STATUS;
     if (KINDS[algorithm] !== OF_QUEUES) return ARGUMENT;
-    const delayMs = raw.limiterReserve(handle, tokens, clock.monotonicMs());
+    const delayMs = meter.reserve(tokens, clock.monotonicMs());
     return delayMs < 0 ? refused(delayMs) : delayMs;
   };
   const refusal = (retryAfterMs: number): TardigradeError =>
@@ -147,7 +136,7 @@ export function createRateLimit(
   /** A place that was taken cannot be given back: who gives up while waiting has used it. */
   const runInTurn = <T>(work: Work<T>, call: CallScope): T | Promise<Awaited<T>> => {
     // The next place in the queue is free when all before it have left.
-    const turnMs = isOpen ? raw.limiterResetMs(handle, clock.monotonicMs()) : 0;
+    const turnMs = isOpen ? meter.resetMs(clock.monotonicMs()) : 0;
     if (turnMs > (maxWaitMs ?? 0)) {
       refused(LIMITED);
       throw refusal(turnMs - (maxWaitMs ?? 0));
@@ -162,13 +151,11 @@ export function createRateLimit(
   const close = (): void => {
     if (!isOpen) return;
     isOpen = false;
-    raw.limiterFree(handle);
-    if (entries !== undefined) giveRegion(core, entries);
+    meter.free();
   };
   const queued: QueuedRateLimit = {
     name,
     algorithm,
-    handle,
     tryAcquire,
     reserve,
     waitMs,
@@ -176,9 +163,9 @@ export function createRateLimit(
       const nowMs = clock.monotonicMs();
       return {
         limit,
-        remaining: raw.limiterRemaining(handle, nowMs) >>> 0,
-        resetMs: Math.max(0, raw.limiterResetMs(handle, nowMs)),
-        retryAfterMs: Math.max(0, raw.limiterWaitMs(handle, 1, nowMs)),
+        remaining: isOpen ? meter.remaining(nowMs) : 0,
+        resetMs: isOpen ? meter.resetMs(nowMs) : 0,
+        retryAfterMs: isOpen ? meter.waitMs(1, nowMs) : 0,
       };
     },
     run,
@@ -191,6 +178,51 @@ export function createRateLimit(
   const executeSync = <T>(work: Work<T>, executeOptions?: ExecuteOptions): T =>
     executeSyncBy({ run }, work, executeOptions);
   return Object.defineProperty(queued, "executeSync", { value: executeSync });
+}
+
+/** What keeps count, in the core or beside it. */
+interface LimitMeter {
+  take(tokens: number): number;
+  reserve(tokens: number, nowMs: number): number;
+  remaining(nowMs: number): number;
+  resetMs(nowMs: number): number;
+  waitMs(tokens: number, nowMs: number): number;
+  free(): void;
+}
+
+function meterOf(
+  { core, clock }: Omit<PolicySeams, "random">,
+  options: BucketOptions & { readonly algorithm: RateAlgorithm },
+): LimitMeter {
+  const { raw } = core;
+  const { limit, periodUs, burst, algorithm } = options;
+  if (algorithm === "token-bucket" && isExact(options)) {
+    const bucket = new DoubleBucket(clock, options);
+    return {
+      take: (tokens) => bucket.take(tokens),
+      reserve: () => ARGUMENT,
+      remaining: (atMs) => bucket.remaining(atMs),
+      resetMs: (atMs) => bucket.resetMs(atMs),
+      waitMs: (tokens, atMs) => bucket.waitMs(tokens, atMs),
+      free: () => undefined,
+    };
+  }
+  const entries = algorithm === "sliding-log" ? takeRegion(core, limit * 8) : undefined;
+  const handle = checkHandle(
+    raw.limiterCreate(KINDS[algorithm], limit, periodUs, burst, entries?.at ?? 0, clock.monotonicMs()),
+    "The rate limit could not be created.",
+  );
+  return {
+    take: (tokens) => raw.limiterTake(handle, tokens, clock.monotonicMs()),
+    reserve: (tokens, atMs) => raw.limiterReserve(handle, tokens, atMs),
+    remaining: (atMs) => raw.limiterRemaining(handle, atMs) >>> 0,
+    resetMs: (atMs) => Math.max(0, raw.limiterResetMs(handle, atMs)),
+    waitMs: (tokens, atMs) => Math.max(0, raw.limiterWaitMs(handle, tokens, atMs)),
+    free: () => {
+      raw.limiterFree(handle);
+      if (entries !== undefined) giveRegion(core, entries);
+    },
+  };
 }
 
 function check(name: string, options: RateLimitOptions): void {
