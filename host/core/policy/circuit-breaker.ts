@@ -105,6 +105,12 @@ export function createCircuitBreaker(
   return new Breaker(seams, options);
 }
 
+interface Settlers {
+  readonly permit: number;
+  readonly succeeded: (value: unknown) => unknown;
+  readonly failed: (error: unknown) => never;
+}
+
 class Breaker implements CircuitBreaker {
   readonly #raw: PolicySeams["core"]["raw"];
   readonly #clock: PolicyClock;
@@ -117,6 +123,7 @@ class Breaker implements CircuitBreaker {
   readonly handle: number;
   #isOpen = true;
   #lastState: BreakerState = "closed";
+  #plain: Settlers | undefined;
 
   constructor(
     seams: Omit<PolicySeams, "random"> & Partial<Pick<PolicySeams, "random">>,
@@ -213,7 +220,8 @@ class Breaker implements CircuitBreaker {
     const permit = this.tryAcquire();
     if (permit <= 0) throw this.#refusal(permit);
     const measures = this.#measures || this.#reporter.isHeard;
-    const startedMs = measures ? this.#clock.monotonicMs() : 0;
+    // Never 0 when it is measured, which stands for a call that is not.
+    const startedMs = measures ? this.#clock.monotonicMs() || Number.MIN_VALUE : 0;
     let result: T;
     try {
       result = work(call);
@@ -225,20 +233,31 @@ class Breaker implements CircuitBreaker {
       this.#report(permit, "success", this.#tookMs(startedMs), undefined);
       return result;
     }
-    return result.then(
-      (value) => {
+    const { succeeded, failed } = this.#settlers(permit, call, startedMs);
+    return result.then(succeeded, failed) as Promise<Awaited<T>>;
+  }
+
+  /** What an async call ends with. Of calls that nobody measures or can abort it depends on the permit alone, which few calls change. */
+  #settlers(permit: number, call: CallScope, startedMs: number): Settlers {
+    const isPlain = startedMs === 0 && !call.canAbort;
+    if (isPlain && this.#plain?.permit === permit) return this.#plain;
+    const settlers: Settlers = {
+      permit,
+      succeeded: (value) => {
         this.#report(permit, "success", this.#tookMs(startedMs), undefined);
         return value;
       },
-      (error: unknown) => {
+      failed: (error) => {
         this.#fail(permit, error, call, startedMs);
         throw error;
       },
-    ) as Promise<Awaited<T>>;
+    };
+    if (isPlain) this.#plain = settlers;
+    return settlers;
   }
 
   #tookMs(startedMs: number): number {
-    return this.#measures || this.#reporter.isHeard ? this.#clock.monotonicMs() - startedMs : 0;
+    return startedMs === 0 ? 0 : Math.max(0, this.#clock.monotonicMs() - startedMs);
   }
 
   #fail(permit: number, error: unknown, call: CallScope, startedMs: number): void {
