@@ -12,7 +12,7 @@ export {
 } from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
 export { Histogram, Quantile, Summary } from "./sdk/figures";
-export { Gcra, TokenBucket } from "./sdk/limiters";
+export { FixedWindow, Gcra, SlidingCounter, SlidingLog, TokenBucket } from "./sdk/limiters";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
 export {
   AdaptiveLimit,

@@ -1,6 +1,16 @@
 /** Rate limits: create them at top level or in setup(), ask them in callbacks. */
+import { ARGUMENT } from "../../assembly/errors/codes.generated";
 import { GCRA_BYTES, gcraInit, gcraReserve, gcraTake, gcraWaitUs } from "../../assembly/resilience/gcra";
+import { LOG_BYTES, LOG_LIMIT_MAX, logInit, logTake, logWaitUs } from "../../assembly/resilience/sliding-log";
 import { BUCKET_BYTES, bucketInit, bucketTake, bucketWaitUs } from "../../assembly/resilience/token-bucket";
+import {
+  fixedTake,
+  fixedWaitUs,
+  slidingTake,
+  slidingWaitUs,
+  WINDOW_BYTES,
+  windowInit,
+} from "../../assembly/resilience/window";
 import * as tardi from "./tardi";
 
 /** Lets `limit` tokens through each `periodMs`, and saved-up bursts of at most `burst`. */
@@ -38,5 +48,59 @@ export class Gcra {
   /** Microseconds until that many tokens could be taken. */
   waitUs(tokens: u32 = 1): u64 {
     return gcraWaitUs(this.at, tokens, tardi.now_us());
+  }
+}
+
+/** At most `limit` in each period, counted from its begin: cheap, and lets twice the limit through around a boundary. */
+export class FixedWindow {
+  private readonly at: usize = heap.alloc(WINDOW_BYTES);
+  readonly status: i32;
+
+  constructor(limit: u32, periodMs: u32) {
+    this.status = windowInit(this.at, limit, periodMs * 1000, tardi.now_us());
+  }
+  take(tokens: u32 = 1): bool {
+    return fixedTake(this.at, tokens, tardi.now_us()) == 0;
+  }
+  /** Microseconds until that many could be taken. */
+  waitUs(tokens: u32 = 1): u64 {
+    return fixedWaitUs(this.at, tokens, tardi.now_us());
+  }
+}
+
+/** About `limit` in any period, estimated from this window and the one before. */
+export class SlidingCounter {
+  private readonly at: usize = heap.alloc(WINDOW_BYTES);
+  readonly status: i32;
+
+  constructor(limit: u32, periodMs: u32) {
+    this.status = windowInit(this.at, limit, periodMs * 1000, tardi.now_us());
+  }
+  take(tokens: u32 = 1): bool {
+    return slidingTake(this.at, tokens, tardi.now_us()) == 0;
+  }
+  /** Microseconds until that many could be taken. */
+  waitUs(tokens: u32 = 1): u64 {
+    return slidingWaitUs(this.at, tokens, tardi.now_us());
+  }
+}
+
+/** At most `limit` in any period, exactly; remembers each, 8 bytes. */
+export class SlidingLog {
+  private readonly at: usize = heap.alloc(LOG_BYTES);
+  readonly status: i32;
+
+  constructor(limit: u32, periodMs: u32) {
+    this.status =
+      limit > LOG_LIMIT_MAX
+        ? -ARGUMENT
+        : logInit(this.at, limit, periodMs * 1000, heap.alloc(<usize>limit * 8));
+  }
+  take(tokens: u32 = 1): bool {
+    return logTake(this.at, tokens, tardi.now_us()) == 0;
+  }
+  /** Microseconds until that many could be taken. */
+  waitUs(tokens: u32 = 1): u64 {
+    return logWaitUs(this.at, tokens, tardi.now_us());
   }
 }
