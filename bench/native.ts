@@ -3,21 +3,15 @@
  * how many emulated Picos one thread carries in real time. Cycles are exact and the same each time: one round is enough.
  */
 import { join } from "node:path";
-import { boardNamed, type NativeDefinition } from "../boards/definitions/definition.ts";
-import { PicoBoard } from "../boards/simulators/pico/board.ts";
+import type { NativeDefinition } from "../boards/definitions/definition.ts";
 import { type BuiltApp, buildApp } from "../boards/toolchain/build.ts";
 import { buildNative, buildPeer, type NativeImage } from "../boards/toolchain/native/image.ts";
-import { armTools } from "../boards/toolchain/native/tools.ts";
-import { StreamLink } from "../protocols/link.ts";
-import { decodeMessage, encodeMessage } from "../protocols/message.ts";
-import type { Message } from "../protocols/messages.generated.ts";
 import { ROOT } from "./child.ts";
+import { EmulatedPico, gccVersion, pico } from "./emulated-pico.ts";
 import { hex, type SuiteOptions, sameChecksum, scaled, short } from "./measure.ts";
 import { type BenchRow, benchRow } from "./rows.ts";
 
 const GREENHOUSE = "firmware/apps/greenhouse/app.ts";
-const STEP_US = 1000;
-const ANSWER_MS = 600_000;
 
 /** Rounds whose difference is measured: what is around them (link, command, answer) cancels out. */
 const KERNELS = [
@@ -27,10 +21,8 @@ const KERNELS = [
 ] as const;
 
 export async function nativeSuite(options: SuiteOptions): Promise<BenchRow[]> {
-  const board = boardNamed("pico");
-  if (board.kind !== "native") throw new Error("pico is no native board");
-  const { version } = await armTools();
-  const gcc = /\d+\.\d+\.\d+/.exec(version)?.[0] ?? version;
+  const board = pico();
+  const gcc = await gccVersion();
   const app = await buildApp({ path: join(ROOT, "bench/apps/native/app.ts"), board: "pico" });
   const built = await buildNative(board, app);
   const sides: { readonly name: string; readonly image: NativeImage }[] = [
@@ -88,12 +80,12 @@ async function kernels(
   app: NativeImage,
   scale: number,
 ): Promise<readonly Measured[]> {
-  const peer = new Peer(board, base, app);
+  const peer = new EmulatedPico(board, base, app);
   const measured: Measured[] = [];
   for (const { name, rounds } of KERNELS) {
     const count = scaled(rounds, scale, 8);
-    const once = peer.command(name, count);
-    const twice = peer.command(name, count * 2);
+    const once = peer.command(name, { n: count });
+    const twice = peer.command(name, { n: count * 2 });
     measured.push({
       rounds: count,
       cycles: (twice.cycles - once.cycles) / count,
@@ -103,91 +95,10 @@ async function kernels(
   return measured;
 }
 
-/** A board, and a gateway of few lines at its link. */
-class Peer {
-  readonly board: PicoBoard;
-  readonly #link: StreamLink;
-  readonly #received: Message[] = [];
-  readonly #out: Uint8Array[] = [];
-  #commands = 0;
-
-  constructor(definition: NativeDefinition, base: NativeImage, app: NativeImage) {
-    const flash = new Uint8Array(definition.flash.bytes).fill(0xff);
-    for (const { offset, bytes } of [base, app]) flash.set(bytes, offset);
-    this.board = new PicoBoard({
-      flash,
-      analog: () => 0.5,
-      onUart: (uart, bytes) => {
-        if (uart === 0) this.#link.receive(bytes, this.board.nowUs / 1000);
-      },
-    });
-    this.#link = new StreamLink({
-      send: (bytes) => {
-        this.#out.push(bytes);
-        return true;
-      },
-      deliver: (bytes) => this.#take(bytes),
-    });
-    this.board.powerOn();
-    this.run(5000, () => this.#received.some(({ kind }) => kind === "shadow"));
-  }
-
-  get messages(): number {
-    return this.#received.length;
-  }
-
-  #take(bytes: Uint8Array): void {
-    const decoded = decodeMessage(bytes);
-    if (!decoded.ok) throw new Error(`the board sent ${decoded.code}`);
-    const { message } = decoded;
-    this.#received.push(message);
-    if (message.kind === "hello")
-      this.#send({
-        kind: "welcome",
-        session: message.session,
-        code: 0,
-        boot: 0,
-        seq: 0,
-        window: 8,
-        wallMs: 0,
-      });
-    else if ("seq" in message && "uptimeUs" in message)
-      this.#send({ kind: "durableAck", boot: message.boot, seq: message.seq });
-  }
-  #send(message: Message): void {
-    this.#link.enqueue(encodeMessage(message), this.board.nowUs / 1000);
-  }
-
-  run(ms: number, until: () => boolean = () => false): void {
-    for (let at = 0; at < ms && !until(); at += STEP_US / 1000) {
-      this.board.advance(STEP_US);
-      this.#link.poll(this.board.nowUs / 1000);
-      for (const bytes of this.#out.splice(0)) this.board.receiveUart(0, bytes);
-    }
-  }
-
-  /** Cycles that the processor executed until it had answered and slept again. */
-  command(name: string, n: number): { readonly cycles: number; readonly result: number } {
-    this.#commands += 1;
-    const id = this.#commands;
-    this.run(100);
-    const before = this.board.cycles;
-    this.#send({ kind: "command", id, name, args: [{ key: "n", value: n }] });
-    const answer = () =>
-      this.#received.find((message) => message.kind === "commandResult" && message.id === id);
-    this.run(ANSWER_MS, () => answer() !== undefined);
-    this.run(100);
-    const found = answer();
-    if (found?.kind !== "commandResult" || typeof found.result !== "number")
-      throw new Error(`${name} was not answered`);
-    return { cycles: this.board.cycles - before, result: found.result };
-  }
-}
-
 /** Virtual seconds of greenhouse boards, interleaved in one thread, for each second of its processor time. */
 async function realTime(board: NativeDefinition, app: BuiltApp, options: SuiteOptions): Promise<BenchRow> {
   const built = await buildNative(board, app);
-  const boards = Array.from({ length: 5 }, () => new Peer(board, built.base, built.app));
+  const boards = Array.from({ length: 5 }, () => new EmulatedPico(board, built.base, built.app));
   const seconds = scaled(120, options.scale, 4);
   const cpuBefore = process.cpuUsage();
   for (let second = 0; second < seconds; second += 1) for (const peer of boards) peer.run(1000);

@@ -38,6 +38,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 1,
     load: async () => (await import("./native.ts")).nativeSuite,
   },
+  device: {
+    about: "cycles, flash and state of every policy on the emulated Cortex-M0+, beside C (gcc-arm-none-eabi)",
+    rounds: 1,
+    load: async () => (await import("./device.ts")).deviceSuite,
+  },
   log: {
     about: "durable appends to the segment log, beside raw fdatasync and lmdb",
     rounds: 5,

@@ -15,6 +15,7 @@ const NEEDS_DEBIAN = [
   "test/boards/flashers/**",
   "test/boards/native/**",
   "test/boards/pico/**",
+  "test/bench/device.test.ts",
   "test/bench/native.test.ts",
   "test/conform/board.test.ts",
   "test/conform/serial.test.ts",
@@ -29,6 +30,7 @@ const NEEDS_DEBIAN = [
 
 /** Suites whose time is an emulated processor's: counters of coverage slow it ten times, so they run apart, without. */
 const EMULATED = [
+  "test/bench/device.test.ts",
   "test/bench/native.test.ts",
   "test/boards/native/journal.test.ts",
   "test/boards/native/oracle.test.ts",
