@@ -1,5 +1,5 @@
 /**
- * Opens the core for tests. With TARDI_ASSEMBLY_COVERAGE set (scripts/coverage-assembly.ts does) it is the instrumented
+ * Opens the core for tests; while scripts/mutants.ts runs them, the one with a fault in it. With TARDI_ASSEMBLY_COVERAGE set (scripts/coverage-assembly.ts does) it is the instrumented
  * build, and its counters are written down when the file's tests are done.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import {
   COVERAGE_WASM,
   type CoverageExports,
 } from "./assembly-coverage.ts";
+import { mutated } from "./mutated.ts";
 
 const BUILD = join(import.meta.dirname, "../../build");
 
@@ -19,7 +20,7 @@ const measured = process.env.TARDI_ASSEMBLY_COVERAGE !== undefined;
 
 export function openTestCore(): Core {
   const name = measured ? COVERAGE_WASM : "core.wasm";
-  const core = openCore(new Uint8Array(readFileSync(join(BUILD, name))));
+  const core = openCore(new Uint8Array(readFileSync(mutated?.wasm ?? join(BUILD, name))));
   keepCoverage(core);
   return core;
 }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { seededRandom } from "../../host/world/random.ts";
 import { compileAssembly } from "../../scripts/build-wasm.ts";
+import { mutatedSources } from "./mutated.ts";
 
 export const DECISIONS = join(import.meta.dirname, "../../protocols/vectors/decisions.json");
 export const MACHINE_NAMES = [
@@ -47,7 +48,7 @@ export function writeTraces(traces: readonly Trace[]): void {
 
 /** The machines as Node runs them. */
 export async function openMachines(flags: readonly string[]): Promise<Decide> {
-  const bytes = await compileAssembly(["test/fixtures/decisions/machine.ts"], flags);
+  const bytes = await compileAssembly(["test/fixtures/decisions/machine.ts"], flags, mutatedSources);
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
   return exports.decide as Decide;
 }
