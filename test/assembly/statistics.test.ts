@@ -31,6 +31,15 @@ describe("a histogram", () => {
   const value = fc.oneof(fc.nat(40), fc.nat(5_000), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
   const values = fc.array(value, { minLength: 1, maxLength: 200, size: "max" });
 
+  test("gives the value of a rank, the first for what is no rank, the last for ranks beyond", () => {
+    const at = made(10);
+    for (const one of [30, 10, 20]) raw.histogramRecord(at, one, 1);
+    const ranks = [1, 2, 3, 0, -5, Number.NaN, 4, 2 ** 60, Number.POSITIVE_INFINITY];
+    expect(ranks.map((rank) => raw.histogramValueAt(at, rank) >>> 0)).toEqual([
+      10, 20, 30, 10, 10, 10, 30, 30, 30,
+    ]);
+  });
+
   test("every quantile is at most one part of 2^bits too high, and never too low", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10 }), values, (bits, all) => {
