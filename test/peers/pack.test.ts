@@ -32,7 +32,7 @@ describe("in an empty folder", () => {
     const ran = await node(`import { circuitBreaker, retry, wrap } from "tardigrade/policy";
       const call = wrap(retry({ attempts: 3 }), circuitBreaker({ openMs: 1000 }));
       let n = 0;
-      console.log(await call.run(async () => { n += 1; if (n < 2) throw new Error("once"); return "answer " + n; }));`);
+      console.log(await call.execute(async () => { n += 1; if (n < 2) throw new Error("once"); return "answer " + n; }));`);
     expect(ran).toMatchObject({ code: 0, stdout: "answer 2\n" });
   });
   test("statistics, clocks and samplers", async () => {
