@@ -153,10 +153,10 @@ export function breakerProbes(at: usize, permits: u32, successesMin: u32): i32 {
 /** Asks to make a call. A permit above 0, to be given back once by breakerReturn, or -BREAKER_OPEN. */
 export function breakerAcquire(at: usize, nowUs: u64): i32 {
   if (load<u8>(at, STATE) != BREAKER_CLOSED && !passes(at, nowUs)) {
-    increment(at, REFUSED);
+    store<u32>(at, load<u32>(at, REFUSED) + 1, REFUSED);
     return -BREAKER_OPEN;
   }
-  increment(at, GRANTED);
+  store<u32>(at, load<u32>(at, GRANTED) + 1, GRANTED);
   return <i32>(load<u32>(at, GENERATION) + 1);
 }
 
@@ -177,7 +177,7 @@ export function breakerReturn(at: usize, permit: i32, outcome: u32, tookUs: u32,
     if (out == 0) return -ARGUMENT;
     store<u16>(at, out - 1, PROBES_OUT);
   }
-  increment(at, RETURNED);
+  store<u32>(at, load<u32>(at, RETURNED) + 1, RETURNED);
   if (!isCurrent || outcome == OUTCOME_CANCELLED || outcome == OUTCOME_IGNORED) return state;
   const failed = outcome != OUTCOME_SUCCESS;
   const slowUs = load<u32>(at, SLOW_US);
@@ -248,10 +248,6 @@ export function breakerWindowSlow(at: usize): u32 {
   return load<u8>(at, HAS_WINDOW) != 0 ? outcomesSlow(at + WINDOW) : 0;
 }
 
-function increment(at: usize, offset: usize): void {
-  store<u32>(at + offset, load<u32>(at + offset) + 1);
-}
-
 function later(fromUs: u64, spanMs: u32): u64 {
   const spanUs = <u64>spanMs * US_PER_MS;
   return spanUs > u64.MAX_VALUE - fromUs ? u64.MAX_VALUE : fromUs + spanUs;
@@ -293,7 +289,7 @@ function enter(at: usize, state: i32): void {
 
 function enterOpen(at: usize, nowUs: u64): void {
   enter(at, BREAKER_OPENED);
-  increment(at, OPENED);
+  store<u32>(at, load<u32>(at, OPENED) + 1, OPENED);
   store<u64>(at, later(nowUs, load<u32>(at, OPEN_MS)), UNTIL_US);
 }
 

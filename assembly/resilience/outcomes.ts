@@ -72,16 +72,16 @@ export function outcomesRecord(at: usize, failed: bool, slow: bool, nowUs: u64):
   else outcomesAdd(at, 1, failed ? 1 : 0, slow ? 1 : 0, nowUs);
 }
 
-/** By time only: adds to what there is in the slot of now. */
+/** By time only: adds to what there is in the slot of now. A slot cannot overflow before its calls number four thousand million. */
 export function outcomesAdd(at: usize, calls: u32, failures: u32, slow: u32, nowUs: u64): void {
   outcomesRoll(at, nowUs);
   const slot = at + SLOTS + <usize>load<u32>(at, AT) * SLOT_BYTES;
-  grow(slot, 0, calls);
-  grow(slot, 4, failures);
-  grow(slot, 8, slow);
-  grow(at, CALLS, calls);
-  grow(at, FAILURES, failures);
-  grow(at, SLOW, slow);
+  store<u32>(slot, load<u32>(slot) + calls);
+  store<u32>(slot, load<u32>(slot, 4) + failures, 4);
+  store<u32>(slot, load<u32>(slot, 8) + slow, 8);
+  store<u32>(at, load<u32>(at, CALLS) + calls, CALLS);
+  store<u32>(at, load<u32>(at, FAILURES) + failures, FAILURES);
+  store<u32>(at, load<u32>(at, SLOW) + slow, SLOW);
 }
 
 /** By time: drops what is too old now. A time before the current slot changes nothing. */
@@ -100,9 +100,9 @@ export function outcomesRoll(at: usize, nowUs: u64): void {
     start += slotUs;
     index = index + 1 == slots ? 0 : index + 1;
     const slot = at + SLOTS + <usize>index * SLOT_BYTES;
-    shrink(at, CALLS, load<u32>(slot));
-    shrink(at, FAILURES, load<u32>(slot, 4));
-    shrink(at, SLOW, load<u32>(slot, 8));
+    store<u32>(at, load<u32>(at, CALLS) - load<u32>(slot), CALLS);
+    store<u32>(at, load<u32>(at, FAILURES) - load<u32>(slot, 4), FAILURES);
+    store<u32>(at, load<u32>(at, SLOW) - load<u32>(slot, 8), SLOW);
     store<u32>(slot, 0);
     store<u32>(slot, 0, 4);
     store<u32>(slot, 0, 8);
@@ -129,7 +129,7 @@ function recordCall(at: usize, failed: bool, slow: bool): void {
   const size = <u32>load<u16>(at, SIZE);
   const index = load<u32>(at, AT);
   const isFull = load<u32>(at, CALLS) == size;
-  if (!isFull) grow(at, CALLS, 1);
+  if (!isFull) store<u32>(at, load<u32>(at, CALLS) + 1, CALLS);
   const failureWord = at + BITS + <usize>((index >> 5) << 2);
   const slowWord = failureWord + (bitWords(size) << 2);
   setBit(failureWord, index & 31, failed, isFull, at, FAILURES);
@@ -151,12 +151,4 @@ function setBit(word: usize, position: u32, value: bool, isFull: bool, at: usize
 function clearSlots(at: usize): void {
   const bytes = <usize>load<u16>(at, SIZE) * SLOT_BYTES;
   for (let offset: usize = 0; offset < bytes; offset += 4) store<u32>(at + SLOTS + offset, 0);
-}
-
-/** A slot cannot overflow before its calls number four thousand million. */
-function grow(at: usize, offset: usize, by: u32): void {
-  store<u32>(at + offset, load<u32>(at + offset) + by);
-}
-function shrink(at: usize, offset: usize, by: u32): void {
-  store<u32>(at + offset, load<u32>(at + offset) - by);
 }

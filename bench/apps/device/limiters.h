@@ -6,12 +6,12 @@
 
 struct bucket {
   uint64_t level, last_us, capacity, full_us;
-  uint32_t limit, period_us, granted, refused;
+  uint32_t limit, period_us;
 };
 
 static void bucket_init(struct bucket* b, uint32_t limit, uint32_t period_us, uint32_t burst, uint64_t now_us) {
   uint64_t capacity = (uint64_t)burst * period_us;
-  *b = (struct bucket){capacity, now_us, capacity, capacity / limit + 1, limit, period_us, 0, 0};
+  *b = (struct bucket){capacity, now_us, capacity, capacity / limit + 1, limit, period_us};
 }
 
 static uint64_t level_at(const struct bucket* b, uint64_t now_us) {
@@ -29,11 +29,9 @@ static int32_t bucket_take(struct bucket* b, uint32_t tokens, uint64_t now_us) {
   if (now_us > b->last_us) b->last_us = now_us;
   if (cost > level) {
     b->level = level;
-    b->refused += 1;
     return -RATE_LIMITED;
   }
   b->level = level - cost;
-  b->granted += tokens;
   return 0;
 }
 
