@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { TardigradeError } from "../../../protocols/error.ts";
+import { withBases } from "./bases.ts";
 import type { WasmFacts } from "./wasm-facts.ts";
 
 /** SHA-256 of the prologue of wabt 1.0.39, which module.h replaces; another one must be read before it is replaced. */
@@ -60,8 +61,9 @@ export function translate(options: TranslateOptions): Translated {
   const table = tableOf(body);
   const recursive = options.checked ? recursiveOf(functions, table) : new Set<string>();
   const hot = calledInLoops(functions);
+  const checkedBytes = options.checked ? options.arenaBytes : undefined;
   const code = functions
-    .map((one) => functionText(one, own, recursive.has(one.name), hot.has(one.name)))
+    .map((one) => functionText(one, own, recursive.has(one.name), hot.has(one.name), checkedBytes))
     .join("\n");
   checkAccesses(code, facts);
   const types = [...new Set(body.match(new RegExp(`\\b${own}_t\\d+\\b`, "g")) ?? [])];
@@ -157,7 +159,13 @@ function withoutInstance(text: string, own: string): string {
     .replace(/\b(w2c_\w+)\(instance->w2c_\w+_instance(?:, )?/g, "$1(");
 }
 
-function functionText(one: CFunction, own: string, recursive: boolean, isHot: boolean): string {
+function functionText(
+  one: CFunction,
+  own: string,
+  recursive: boolean,
+  isHot: boolean,
+  checkedBytes: number | undefined,
+): string {
   const body = withoutInstance(one.body, own)
     .replace(/\bFUNC_PROLOGUE;/, recursive ? "STACK_CHECK;" : "")
     .replace(/^ *FUNC_EPILOGUE;\n/gm, "")
@@ -176,7 +184,9 @@ function functionText(one: CFunction, own: string, recursive: boolean, isHot: bo
     .replaceAll("instance->w2c_memory.pages", "1u")
     .replace(/\bwasm_rt_grow_memory\(&instance->w2c_memory, /g, "memory_grow(")
     .replace(/\binstance->/g, "module.");
-  return `${one.signature} {\n${heated(body, isHot)}}\n`;
+  const parameters = [...one.signature.matchAll(/\bvar_p\d+\b/g)].map(([name]) => name);
+  const based = checkedBytes === undefined ? body : withBases(body, parameters, checkedBytes);
+  return `${one.signature} {\n${heated(based, isHot)}}\n`;
 }
 
 /** Lines of a body that stand in a loop: from its label to the last jump back to it. */
@@ -226,7 +236,7 @@ function heated(body: string, isHot: boolean): string {
 
 /** Each load and store of the module, once, as one that module.h checks. */
 function checkAccesses(code: string, facts: WasmFacts): void {
-  const accesses = (code.match(/\b(?:hot_)?[if](?:32|64)_(?:load|store)\w*\(/g) ?? []).length;
+  const accesses = (code.match(/\b(?:hot_|near_)?[if](?:32|64)_(?:load|store)\w*\(/g) ?? []).length;
   if (accesses !== facts.accesses)
     throw broken(`the module has ${facts.accesses} memory accesses, its translation ${accesses}`);
   const bulk = (code.match(/\bmemory_(?:copy|fill)\(/g) ?? []).length;

@@ -209,6 +209,54 @@ DEFINE_REINTERPRET(i64_reinterpret_f64, f64, u64)
 #define hot_i64_store16(a, v) hot_store16(a, (u32)(v))
 #define hot_i64_store32(a, v) hot_store32(a, (u32)(v))
 
+#if MODULE_CHECKED
+/*
+ * Accesses through a base whose bounds and alignment were checked once, for the furthest of them (the toolchain's bases.ts). The pointer is
+ * null where that check failed; then each is checked by itself.
+ */
+#define base_of(address, extent, shift) (misses(address, extent, shift) ? (u8*)0 : arena + (address))
+#define NEAR_CELL(type, base, offset) (*(type*)(void*)((base) + (offset)))
+#define NEAR_LOAD(type, load, base, address, offset) \
+  (UNLIKELY(!(base)) ? load((address) + (offset)) : NEAR_CELL(type, base, offset))
+#define NEAR_STORE(type, store, base, address, offset, value)              \
+  do {                                                                     \
+    if (UNLIKELY(!(base))) store((address) + (offset), value);             \
+    else NEAR_CELL(type, base, offset) = (type)(value);                    \
+  } while (0)
+#define near_load8(b, a, o) NEAR_LOAD(u8, load8, b, a, o)
+#define near_load16(b, a, o) NEAR_LOAD(cell16, load16, b, a, o)
+#define near_load32(b, a, o) NEAR_LOAD(cell32, load32, b, a, o)
+#define near_load64(b, a, o) NEAR_LOAD(cell64, load64, b, a, o)
+#define near_store8(b, a, o, v) NEAR_STORE(u8, store8, b, a, o, v)
+#define near_store16(b, a, o, v) NEAR_STORE(cell16, store16, b, a, o, v)
+#define near_store32(b, a, o, v) NEAR_STORE(cell32, store32, b, a, o, v)
+#define near_store64(b, a, o, v) NEAR_STORE(cell64, store64, b, a, o, v)
+
+#define near_i32_load(b, a, o) near_load32(b, a, o)
+#define near_i64_load(b, a, o) near_load64(b, a, o)
+#define near_f32_load(b, a, o) f32_reinterpret_i32(near_load32(b, a, o))
+#define near_f64_load(b, a, o) f64_reinterpret_i64(near_load64(b, a, o))
+#define near_i32_load8_s(b, a, o) ((u32)(s32)(s8)near_load8(b, a, o))
+#define near_i32_load8_u(b, a, o) ((u32)near_load8(b, a, o))
+#define near_i32_load16_s(b, a, o) ((u32)(s32)(s16)near_load16(b, a, o))
+#define near_i32_load16_u(b, a, o) ((u32)near_load16(b, a, o))
+#define near_i64_load8_s(b, a, o) ((u64)(s64)(s8)near_load8(b, a, o))
+#define near_i64_load8_u(b, a, o) ((u64)near_load8(b, a, o))
+#define near_i64_load16_s(b, a, o) ((u64)(s64)(s16)near_load16(b, a, o))
+#define near_i64_load16_u(b, a, o) ((u64)near_load16(b, a, o))
+#define near_i64_load32_s(b, a, o) ((u64)(s64)(s32)near_load32(b, a, o))
+#define near_i64_load32_u(b, a, o) ((u64)near_load32(b, a, o))
+#define near_i32_store(b, a, o, v) near_store32(b, a, o, v)
+#define near_i64_store(b, a, o, v) near_store64(b, a, o, v)
+#define near_f32_store(b, a, o, v) near_store32(b, a, o, i32_reinterpret_f32(v))
+#define near_f64_store(b, a, o, v) near_store64(b, a, o, i64_reinterpret_f64(v))
+#define near_i32_store8(b, a, o, v) near_store8(b, a, o, v)
+#define near_i32_store16(b, a, o, v) near_store16(b, a, o, v)
+#define near_i64_store8(b, a, o, v) near_store8(b, a, o, (u32)(v))
+#define near_i64_store16(b, a, o, v) near_store16(b, a, o, (u32)(v))
+#define near_i64_store32(b, a, o, v) near_store32(b, a, o, (u32)(v))
+#endif
+
 static inline MAYBE_UNUSED void memory_fill(u32 to, u32 value, u32 length) {
   range(to, length);
   memset(arena + to, (int)value, length);
