@@ -82,7 +82,16 @@ export const TRAP_KINDS = [
 ] as const;
 export type TrapKind = (typeof TRAP_KINDS)[number];
 
-export const CATEGORIES = ["codec", "device", "gateway", "store", "host", "build", "policy"] as const;
+export const CATEGORIES = [
+  "codec",
+  "device",
+  "gateway",
+  "store",
+  "host",
+  "build",
+  "policy",
+  "concurrency",
+] as const;
 export type Category = (typeof CATEGORIES)[number];
 
 /** What to do by default; the names are those of row 1.2 of the specification. */
@@ -153,6 +162,14 @@ const policy = (number: number, help: string): ErrorRow => ({
   severity: "warning",
   category: "policy",
   recovery: "fallback",
+  help,
+});
+
+const concurrency = (number: number, help: string): ErrorRow => ({
+  number,
+  severity: "warning",
+  category: "concurrency",
+  recovery: "retry",
   help,
 });
 
@@ -506,6 +523,22 @@ export const ERRORS = {
   THROTTLED: policy(708, "Most calls of late were refused by the other side, so this one was not made."),
   POLICY_CLOSED: policy(709, "The policy was closed; make a new one."),
   NO_FALLBACK: policy(710, "The call failed and no fallback had a value."),
+
+  SHARED_FULL: concurrency(
+    800,
+    "A bounded structure in shared memory is full; wait for room, or make it larger.",
+  ),
+  SHARED_EMPTY: concurrency(801, "A structure in shared memory has nothing to give now."),
+  SHARED_STALLED: concurrency(
+    802,
+    "Another thread is in the middle of an operation; try again, and if it lasts, look whether that thread still runs.",
+  ),
+  SHARED_CLOSED: concurrency(803, "The other side closed the structure; nothing more comes or is taken."),
+  SHARED_PEER_GONE: concurrency(
+    804,
+    "The thread on the other side ended without closing; what it had not published is lost.",
+  ),
+  SHARED_KEY_ABSENT: concurrency(805, "The map has no such key."),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,6 +1,6 @@
 /**
- * Builds the core from assembly/: `build/core.wasm` (raw exports, loaded by host/core) and `build/core-component/` (the same
- * plus the typed exports of protocols/wit/core.wit, transpiled by jco for JavaScript). Nothing is done while a hash of the
+ * Builds the core from assembly/: `build/core.wasm` (raw exports, loaded by host/core), `build/shared.wasm` (lock-free structures over shared memory, loaded by host/concurrency)
+ * and `build/core-component/` (the first plus the typed exports of protocols/wit/core.wit, transpiled by jco for JavaScript). Nothing is done while a hash of the
  * sources is the one of the last build.
  *
  * AssemblyScript cannot name an export `tardigrade:core/policies@0.1.0#inspect`; component.ts writes `wit_inspect`, and a
@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "..");
 const BUILD = join(ROOT, "build");
 const STAMP = join(BUILD, "core.hash");
 const WIT = join(ROOT, "protocols/wit/core.wit");
-const OUTPUTS = [join(BUILD, "core.wasm"), join(BUILD, "core-component/core.js")];
+const OUTPUTS = [join(BUILD, "core.wasm"), join(BUILD, "shared.wasm"), join(BUILD, "core-component/core.js")];
 
 export const HOST_FLAGS: readonly string[] = [
   "-O3",
@@ -30,6 +30,14 @@ export const HOST_FLAGS: readonly string[] = [
 export const DEVICE_FLAGS: readonly string[] = [
   ...["-Oz", "--noAssert", "--runtime", "stub", "--use", "abort="],
   ...["--disable", "bulk-memory", "--disable", "nontrapping-f2i", "--disable", "sign-extension"],
+];
+
+/** Over memory that threads share; assembly/shared.ts says what it must not have. */
+export const SHARED_FLAGS: readonly string[] = [
+  ...["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--enable", "threads"],
+  ...["--importMemory", "--sharedMemory", "--noExportMemory", "--zeroFilledMemory"],
+  // As much as wasm can address: an instance takes any memory that is not larger.
+  ...["--initialMemory", "1", "--maximumMemory", "65536"],
 ];
 
 /** Both planes in one module. */
@@ -87,6 +95,7 @@ export async function buildWasm(): Promise<boolean> {
   if (fresh && existsSync(STAMP) && readFileSync(STAMP, "utf8") === hash) return false;
   mkdirSync(BUILD, { recursive: true });
   write(join(BUILD, "core.wasm"), await compileAssembly(["assembly/index.ts"], HOST_FLAGS));
+  write(join(BUILD, "shared.wasm"), await compileAssembly(["assembly/shared.ts"], SHARED_FLAGS));
   const module = await compileAssembly(CORE_ENTRIES, HOST_FLAGS);
   await transpileCore(module, join(BUILD, "core-component"));
   write(STAMP, hash);

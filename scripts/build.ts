@@ -30,6 +30,7 @@ const { metafile } = await build({
     stats: "host/exports/stats.ts",
     clock: "host/exports/clock.ts",
     trace: "host/exports/trace.ts",
+    lockfree: "host/exports/lockfree.ts",
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",
@@ -50,7 +51,8 @@ const { metafile } = await build({
 });
 // The core is looked for beside the code that loads it, which may be a chunk.
 for (const folder of new Set(Object.keys(metafile.outputs).map((path) => join(ROOT, path, "..")))) {
-  copyFileSync(join(ROOT, "build/core.wasm"), join(folder, "core.wasm"));
+  for (const name of ["core.wasm", "shared.wasm"])
+    copyFileSync(join(ROOT, "build", name), join(folder, name));
 }
 chmodSync(join(DIST, "cli.js"), 0o755);
 declarations();

@@ -112,7 +112,8 @@ export const STATUS_OK: i32 = 0;
 
 ${Object.entries(ERRORS).map(row).join("")}
 ${named("SEVERITY", SEVERITIES)}
-${named("CATEGORY", CATEGORIES)}
+${named("CATEGORY", CATEGORIES)}export const CATEGORY_COUNT: u32 = ${CATEGORIES.length};
+
 ${named("RECOVERY", RECOVERIES)}
 export const CODE_COUNT: i32 = ${facts.length};
 

@@ -242,6 +242,18 @@ export const THROTTLED: i32 = 708;
 export const POLICY_CLOSED: i32 = 709;
 /** The call failed and no fallback had a value. */
 export const NO_FALLBACK: i32 = 710;
+/** A bounded structure in shared memory is full; wait for room, or make it larger. */
+export const SHARED_FULL: i32 = 800;
+/** A structure in shared memory has nothing to give now. */
+export const SHARED_EMPTY: i32 = 801;
+/** Another thread is in the middle of an operation; try again, and if it lasts, look whether that thread still runs. */
+export const SHARED_STALLED: i32 = 802;
+/** The other side closed the structure; nothing more comes or is taken. */
+export const SHARED_CLOSED: i32 = 803;
+/** The thread on the other side ended without closing; what it had not published is lost. */
+export const SHARED_PEER_GONE: i32 = 804;
+/** The map has no such key. */
+export const SHARED_KEY_ABSENT: i32 = 805;
 
 export const SEVERITY_INFO: u32 = 0;
 export const SEVERITY_WARNING: u32 = 1;
@@ -256,6 +268,8 @@ export const CATEGORY_STORE: u32 = 3;
 export const CATEGORY_HOST: u32 = 4;
 export const CATEGORY_BUILD: u32 = 5;
 export const CATEGORY_POLICY: u32 = 6;
+export const CATEGORY_CONCURRENCY: u32 = 7;
+export const CATEGORY_COUNT: u32 = 8;
 
 export const RECOVERY_RETRY: u32 = 0;
 export const RECOVERY_FALLBACK: u32 = 1;
@@ -265,7 +279,7 @@ export const RECOVERY_DEGRADE: u32 = 4;
 export const RECOVERY_ESCALATE: u32 = 5;
 export const RECOVERY_IGNORE: u32 = 6;
 
-export const CODE_COUNT: i32 = 120;
+export const CODE_COUNT: i32 = 126;
 
 /** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
 export function codeRows(): usize {
@@ -285,5 +299,6 @@ export function codeRows(): usize {
     0x8a4a, 0x8a8e, 0x8ace, 0x8b1b, 0x9615, 0x9655, 0x9695, 0x96d5,
     0x9715, 0x9755, 0x9795, 0x97d5, 0x9815, 0xaf09, 0xaf49, 0xaf89,
     0xafc9, 0xb009, 0xb049, 0xb089, 0xb0c9, 0xb109, 0xb149, 0xb189,
+    0xc808, 0xc848, 0xc888, 0xc8c8, 0xc908, 0xc948,
   ]);
 }

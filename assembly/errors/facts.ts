@@ -2,11 +2,10 @@
  * What protocols/table.ts says of a code beside its number: how bad it is, where it comes from, what to do by default. A binary search
  * over two bytes a code: seven steps, no heap. A number that this version does not know is an error to escalate.
  */
-import { CODE_COUNT, codeRows, RECOVERY_ESCALATE, SEVERITY_ERROR } from "./codes.generated";
+import { CATEGORY_COUNT, CODE_COUNT, codeRows, RECOVERY_ESCALATE, SEVERITY_ERROR } from "./codes.generated";
 
 /** What errorCategory() says of a number outside every category. */
 export const CATEGORY_NONE: u32 = 255;
-const CATEGORY_COUNT: u32 = 7;
 
 /** severity << 3 | recovery. */
 function factsOf(code: u32): u32 {

@@ -45,6 +45,7 @@ const BY_CATEGORY: Readonly<Record<Category, number>> = {
   store: 503,
   host: 500,
   build: 500,
+  concurrency: 503,
   policy: 503,
 };
 

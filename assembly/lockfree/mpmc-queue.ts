@@ -1,0 +1,135 @@
+/**
+ * Bounded queue between many producers and many consumers: Vyukov's, each slot with a sequence number that says whose turn it is
+ * (1024cores.net, "Bounded MPMC queue").
+ *
+ *   +0    ends u32   +4 capacity u32 (slots, a power of two, 2 at least)   +8 stride u32 (bytes of a value)
+ *   +64   tail u32 (producers)      +128 head u32 (consumers)
+ *   +192  event of items            +256 event of room
+ *   +320  slots: sequence u32, unused u32, value (stride, rounded up to 8)
+ *
+ *   slot i:   sequence = i             free for the producer at position i
+ *             sequence = i + 1         full for the consumer at position i
+ *             sequence = i + capacity  free again, for the next round
+ *
+ * Ordering: a position is won by compare-and-exchange; then the slot is the winner's alone, and its value is written or read plainly. The sequence is stored after that (release) and loaded
+ * before the position is tried for (acquire), which hands the value on. Positions wrap around at 2^32: a thread that sleeps between its two reads for exactly so many operations is mistaken.
+ *
+ * Not lock-free in full: who won a position and stopped (or died) before it stored the sequence holds up the others once they come round to that slot. They learn of it: -SHARED_STALLED
+ * instead of -SHARED_EMPTY or -SHARED_FULL. It never gives a value that is not whole, and never the same one twice.
+ */
+import { ARGUMENT, SHARED_EMPTY, SHARED_FULL, SHARED_STALLED } from "../errors/codes.generated";
+import { EVENT_BYTES, eventSignal } from "./event";
+
+const CAPACITY: usize = 4;
+const STRIDE: usize = 8;
+const TAIL: usize = 64;
+const HEAD: usize = 128;
+export const MPMC_ITEMS: usize = 192;
+export const MPMC_ROOM: usize = MPMC_ITEMS + EVENT_BYTES;
+const SLOTS: usize = MPMC_ROOM + EVENT_BYTES;
+/** From a slot to its value. */
+export const MPMC_VALUE: usize = 8;
+
+const CAPACITY_MAX: u32 = 1 << 26;
+const STRIDE_MAX: u32 = 1 << 20;
+
+/** Bytes for `capacity` slots (a power of two, 2 to 2^26) of values of `stride` bytes (1 to 2^20); 0 when they are none, or above 2^31. */
+export function mpmcBytes(capacity: u32, stride: u32): u32 {
+  if (popcnt<u32>(capacity) != 1 || capacity < 2 || capacity > CAPACITY_MAX) return 0;
+  if (stride == 0 || stride > STRIDE_MAX) return 0;
+  const bytes = <u64>SLOTS + <u64>capacity * <u64>slotBytes(stride);
+  return bytes > 0x80000000 ? 0 : <u32>bytes;
+}
+
+/** In memory that is zero, before anybody else sees it. 0 or -ARGUMENT. */
+export function mpmcInit(at: usize, capacity: u32, stride: u32): i32 {
+  if (mpmcBytes(capacity, stride) == 0) return -ARGUMENT;
+  store<u32>(at, capacity, CAPACITY);
+  store<u32>(at, stride, STRIDE);
+  for (let index: u32 = 0; index < capacity; ++index) store<u32>(slotAt(at, index), index);
+  return 0;
+}
+
+/** Address of a slot that is the caller's to fill (its value is MPMC_VALUE bytes on), -SHARED_FULL or -SHARED_STALLED. */
+export function mpmcClaim(at: usize): i32 {
+  let position = atomic.load<u32>(at, TAIL);
+  while (true) {
+    const slot = slotAt(at, position);
+    const turn = <i32>(atomic.load<u32>(slot) - position);
+    if (turn == 0) {
+      const found = atomic.cmpxchg<u32>(at, position, position + 1, TAIL);
+      if (found == position) return <i32>slot;
+      position = found;
+    } else if (turn < 0) {
+      const now = atomic.load<u32>(at, TAIL);
+      if (now == position) {
+        const used = position - atomic.load<u32>(at, HEAD);
+        return used >= load<u32>(at, CAPACITY) ? -SHARED_FULL : -SHARED_STALLED;
+      }
+      position = now;
+    } else position = atomic.load<u32>(at, TAIL);
+  }
+}
+
+/** Gives a claimed slot to the consumers. */
+export function mpmcPublish(at: usize, slot: usize): void {
+  atomic.store<u32>(slot, load<u32>(slot) + 1);
+  eventSignal(at + MPMC_ITEMS);
+}
+
+/** Address of a slot whose value is the caller's to read, -SHARED_EMPTY or -SHARED_STALLED. */
+export function mpmcTake(at: usize): i32 {
+  let position = atomic.load<u32>(at, HEAD);
+  while (true) {
+    const slot = slotAt(at, position);
+    const turn = <i32>(atomic.load<u32>(slot) - (position + 1));
+    if (turn == 0) {
+      const found = atomic.cmpxchg<u32>(at, position, position + 1, HEAD);
+      if (found == position) return <i32>slot;
+      position = found;
+    } else if (turn < 0) {
+      const now = atomic.load<u32>(at, HEAD);
+      if (now == position) return atomic.load<u32>(at, TAIL) == position ? -SHARED_EMPTY : -SHARED_STALLED;
+      position = now;
+    } else position = atomic.load<u32>(at, HEAD);
+  }
+}
+
+/** Gives a taken slot back to the producers. */
+export function mpmcRelease(at: usize, slot: usize): void {
+  atomic.store<u32>(slot, load<u32>(slot) + load<u32>(at, CAPACITY) - 1);
+  eventSignal(at + MPMC_ROOM);
+}
+
+/** A value of 32 bits, in one go. 0, -SHARED_FULL or -SHARED_STALLED. */
+export function mpmcPush(at: usize, value: u32): i32 {
+  const slot = mpmcClaim(at);
+  if (slot < 0) return slot;
+  store<u32>(<usize>slot, value, MPMC_VALUE);
+  mpmcPublish(at, <usize>slot);
+  return 0;
+}
+
+/** The next value of 32 bits, -SHARED_EMPTY or -SHARED_STALLED: below 0 as an i64, so that every value fits. */
+export function mpmcShift(at: usize): i64 {
+  const slot = mpmcTake(at);
+  if (slot < 0) return <i64>slot;
+  const value = load<u32>(<usize>slot, MPMC_VALUE);
+  mpmcRelease(at, <usize>slot);
+  return <i64>value;
+}
+
+/** Values, and those being written or read, as any thread sees them, at once out of date. */
+export function mpmcCount(at: usize): u32 {
+  const count = <i32>(atomic.load<u32>(at, TAIL) - atomic.load<u32>(at, HEAD));
+  return count < 0 ? 0 : <u32>count;
+}
+
+function slotAt(at: usize, position: u32): usize {
+  const index = position & (load<u32>(at, CAPACITY) - 1);
+  return at + SLOTS + <usize>index * <usize>slotBytes(load<u32>(at, STRIDE));
+}
+
+function slotBytes(stride: u32): u32 {
+  return <u32>MPMC_VALUE + ((stride + 7) & ~7);
+}

@@ -1,0 +1,95 @@
+/**
+ * Entry of the shared build: lock-free structures over memory that several threads share, each thread with an instance of its own.
+ *
+ * Its rule: no static data (each instance would write it again), no heap, no globals and no collected objects (each instance would have its own, at the same place). All state lies where the
+ * caller says. Nothing here sleeps: JavaScript does (event.ts).
+ */
+
+export {
+  poolAllocate,
+  poolBlockAt,
+  poolBytes,
+  poolFree,
+  poolInit,
+  poolReclaim,
+} from "./lockfree/block-pool";
+export { dequeBytes, dequeCount, dequeInit, dequePush } from "./lockfree/deque";
+
+import { dequeSteal, dequeTake } from "./lockfree/deque";
+import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapSet, mapSlotAt } from "./lockfree/hash-map";
+
+export { endsClear, endsOf, endsSet } from "./lockfree/ends";
+export { eventAnnounce, eventLeave, eventSignal, eventWake } from "./lockfree/event";
+export { mapBytes, mapCapacity, mapCount, mapInit, mapNext } from "./lockfree/hash-map";
+export {
+  mpmcBytes,
+  mpmcClaim,
+  mpmcCount,
+  mpmcInit,
+  mpmcPublish,
+  mpmcPush,
+  mpmcRelease,
+  mpmcShift,
+  mpmcTake,
+} from "./lockfree/mpmc-queue";
+export {
+  recordsBytes,
+  recordsCancel,
+  recordsInit,
+  recordsNext,
+  recordsPublish,
+  recordsRelease,
+  recordsReserve,
+  recordsRewind,
+  recordsUsed,
+} from "./lockfree/record-ring";
+export { seqlockBytes, seqlockCount, seqlockInit, seqlockRead, seqlockWrite } from "./lockfree/seqlock";
+export {
+  spscBytes,
+  spscCount,
+  spscInit,
+  spscPublish,
+  spscRead,
+  spscReadAt,
+  spscReady,
+  spscRelease,
+  spscReserve,
+  spscWrite,
+  spscWriteAt,
+} from "./lockfree/spsc-ring";
+export { stackBytes, stackInit, stackPop, stackPush } from "./lockfree/stack";
+
+// JavaScript has no i64 without BigInt, which allocates: keys, and values or negative codes, cross as f64.
+
+export function dequeTakeNumber(at: usize): f64 {
+  return <f64>dequeTake(at);
+}
+export function dequeStealNumber(at: usize): f64 {
+  return <f64>dequeSteal(at);
+}
+
+/** Keys are whole numbers from 0 to 2^53 - 1. */
+export function mapGetNumber(at: usize, key: f64): f64 {
+  return <f64>mapGet(at, keyOf(key));
+}
+export function mapSetNumber(at: usize, key: f64, value: u32): i32 {
+  return mapSet(at, keyOf(key), value);
+}
+export function mapAddNumber(at: usize, key: f64, value: u32): i32 {
+  return mapAdd(at, keyOf(key), value);
+}
+export function mapCompareAndSetNumber(at: usize, key: f64, expected: u32, value: u32): i32 {
+  return mapCompareAndSet(at, keyOf(key), expected, value);
+}
+export function mapDeleteNumber(at: usize, key: f64): f64 {
+  return <f64>mapDelete(at, keyOf(key));
+}
+/** The key of what mapNext found. */
+export function mapKeyNumber(at: usize, next: u32): f64 {
+  return <f64>(atomic.load<u64>(mapSlotAt(at, next)) - 1);
+}
+
+/** 0 stands for a slot without a key. */
+function keyOf(key: f64): u64 {
+  return <u64>key + 1;
+}

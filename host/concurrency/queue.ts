@@ -1,0 +1,153 @@
+/** Bounded queue of records between many threads; assembly/lockfree/mpmc-queue.ts has the algorithm, and what a thread that dies inside it holds up. */
+import { ERRORS } from "../../protocols/table.ts";
+import { Ends, type Side } from "./ends.ts";
+import { SharedEvent } from "./event.ts";
+import { type Cursor, type Layout, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
+import { type Handle, needed, Space } from "./space.ts";
+
+const ITEMS = 192;
+const ROOM = 256;
+const VALUE = 8;
+const STALLED = -ERRORS.SHARED_STALLED.number;
+
+export interface QueueOptions<S extends Schema> {
+  readonly schema: S;
+  /** Records: a power of two, 2 to 2^26. */
+  readonly capacity: number;
+}
+
+export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
+  readonly capacity: number;
+  readonly handle: Handle<Queue<S>>;
+  readonly #raw: Space["raw"];
+  readonly #at: number;
+  readonly #view: Cursor<S>;
+  readonly #ends: Ends;
+  readonly #items: SharedEvent;
+  readonly #room: SharedEvent;
+  #isStalled = false;
+
+  private constructor(space: Space, at: number, options: QueueOptions<S>) {
+    const layout: Layout<S> = layoutOf(options.schema);
+    this.#raw = space.raw;
+    this.#at = at;
+    this.capacity = options.capacity;
+    this.handle = space.handle("queue", at, options);
+    this.#view = layout.view(space.words.buffer);
+    this.#items = new SharedEvent(space, at + ITEMS);
+    this.#room = new SharedEvent(space, at + ROOM);
+    this.#ends = new Ends(space, at, [this.#items, this.#room]);
+  }
+
+  static bytes<S extends Schema>(space: Pick<Space, "raw">, { schema, capacity }: QueueOptions<S>): number {
+    return needed(
+      space.raw.mpmcBytes(capacity, layoutOf(schema).stride),
+      `A queue's capacity is a power of two, 2 to 2^26, within 2^31 bytes, not ${capacity}.`,
+    );
+  }
+
+  static create<S extends Schema>(space: Space, { schema, capacity }: QueueOptions<S>): Queue<S> {
+    const at = space.allocate(Queue.bytes(space, { schema, capacity }));
+    space.raw.mpmcInit(at, capacity, layoutOf(schema).stride);
+    return new Queue(space, at, { schema, capacity });
+  }
+
+  static open<S extends Schema>(handle: Handle<Queue<S>>): Queue<S> {
+    return new Queue(Space.of(handle), handle.at, handle.detail as QueueOptions<S>);
+  }
+
+  /** False when the queue is full, or a consumer is in the middle of the slot that is next. */
+  tryPush(record: Write<S>): boolean {
+    const slot = this.#raw.mpmcClaim(this.#at);
+    this.#isStalled = slot === STALLED;
+    if (slot < 0) return false;
+    this.#view.at = slot + VALUE;
+    try {
+      write(this.#view, record);
+    } finally {
+      // Whatever was written: a slot that is claimed and not published would hold up everybody.
+      this.#raw.mpmcPublish(this.#at, slot);
+    }
+    return true;
+  }
+
+  /** One record where it lies; false when there is none now, or a producer is in the middle of the one that is next. */
+  tryShift(read: (record: View<S>) => void): boolean {
+    const slot = this.#raw.mpmcTake(this.#at);
+    this.#isStalled = slot === STALLED;
+    if (slot < 0) return false;
+    this.#view.at = slot + VALUE;
+    try {
+      read(this.#view);
+    } finally {
+      this.#raw.mpmcRelease(this.#at, slot);
+    }
+    return true;
+  }
+
+  /** Whether the last try of this thread failed because another thread is in the middle of an operation. If that lasts, look whether it still runs. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** Waits for room. Rejects with SHARED_CLOSED when the queue was closed. */
+  async push(record: Write<S>): Promise<void> {
+    while (true) {
+      if (this.#ends.isAway("producer")) throw this.#ends.error("producer");
+      if (this.tryPush(record)) return;
+      await this.#room.wait(() => this.count < this.capacity || this.#ends.isAway("producer"));
+    }
+  }
+
+  /** Waits for a record. False when the queue was closed and is empty. */
+  async shift(read: (record: View<S>) => void): Promise<boolean> {
+    while (!this.tryShift(read)) {
+      if (this.#ends.isAway("producer") && this.count === 0) return false;
+      await this.#items.wait(() => this.count > 0 || this.#ends.isAway("producer"));
+    }
+    return true;
+  }
+
+  /** Blocks the thread until there is a record. False when there is none within `timeoutMs`, or the queue was closed and is empty. */
+  shiftSync(read: (record: View<S>) => void, timeoutMs?: number): boolean {
+    while (!this.tryShift(read)) {
+      if (this.#ends.isAway("producer") && this.count === 0) return false;
+      if (!this.#items.waitSync(() => this.count > 0 || this.#ends.isAway("producer"), timeoutMs))
+        return false;
+    }
+    return true;
+  }
+
+  /** Each record as a view that is good until the next; the slot is given back then. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<View<S>, void, undefined> {
+    while (true) {
+      const slot = this.#raw.mpmcTake(this.#at);
+      if (slot >= 0) {
+        this.#view.at = slot + VALUE;
+        try {
+          yield this.#view;
+        } finally {
+          this.#raw.mpmcRelease(this.#at, slot);
+        }
+      } else if (this.#ends.isAway("producer") && this.count === 0) return;
+      else await this.#items.wait(() => this.count > 0 || this.#ends.isAway("producer"));
+    }
+  }
+
+  /** Records in it, those being written or read included; at once out of date. */
+  get count(): number {
+    return this.#raw.mpmcCount(this.#at) >>> 0;
+  }
+
+  /** For all threads: nothing more is pushed; what there is can be shifted. */
+  close(): void {
+    this.#ends.close("producer");
+  }
+  /** As close; of a queue it makes no difference which thread is gone. */
+  abandon(_side: Side): void {
+    this.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,184 @@
+/** Records of fixed layout in shared memory, and views that read and write one where it lies. Little-endian, as WebAssembly is; fields are aligned to their size, in the order given. */
+import { TardigradeError } from "../../protocols/error.ts";
+
+const SIZES = { u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 } as const;
+type Scalar = keyof typeof SIZES;
+/** A number's type, or so many bytes. */
+export type Field = Scalar | { readonly bytes: number };
+export type Schema = { readonly [name: string]: Field };
+
+type ValueOf<F extends Field> = F extends "u64" | "i64"
+  ? bigint
+  : F extends Scalar
+    ? number
+    : Uint8Array<SharedArrayBuffer>;
+
+/** A record where it lies. It moves on with the structure: what is kept must be copied. Bytes are a view too; assigning copies into them. */
+export type View<S extends Schema> = { -readonly [Name in keyof S]: ValueOf<S[Name]> };
+/** What a record is written from. */
+export type RecordOf<S extends Schema> = {
+  readonly [Name in keyof S]: S[Name] extends { readonly bytes: number } ? Uint8Array : ValueOf<S[Name]>;
+};
+
+/** A view that can be moved. */
+export type Cursor<S extends Schema> = View<S> & { at: number };
+
+/** A record to copy, or what writes it in place. */
+export type Write<S extends Schema> = RecordOf<S> | ((record: View<S>) => void);
+
+export function write<S extends Schema>(view: Cursor<S>, record: Write<S>): void {
+  if (typeof record === "function") record(view);
+  else Object.assign(view, record);
+}
+
+const FIELDS_MAX = 64;
+const BYTES_MAX = 1 << 20;
+/** Taken by views themselves. */
+const RESERVED = new Set(["constructor", "__proto__", "at", "toJSON"]);
+const ALIGN_MAX = 8;
+
+export interface Layout<S extends Schema> {
+  readonly schema: S;
+  /** Bytes of a record, a multiple of 8. */
+  readonly stride: number;
+  /** A view of a memory; `at` is set to where a record lies. */
+  view(buffer: SharedArrayBuffer): Cursor<S>;
+}
+
+export function layoutOf<S extends Schema>(schema: S): Layout<S> {
+  const names = Object.keys(schema);
+  if (names.length === 0 || names.length > FIELDS_MAX) {
+    throw argument(`A schema has 1 to ${FIELDS_MAX} fields, not ${names.length}.`);
+  }
+  let end = 0;
+  const offsets = new Map<string, number>();
+  for (const name of names) {
+    if (RESERVED.has(name)) throw argument(`A field cannot be called "${name}".`);
+    const field = schema[name] as Field;
+    const { size, align } = measure(name, field);
+    const offset = Math.ceil(end / align) * align;
+    offsets.set(name, offset);
+    end = offset + size;
+  }
+  const stride = Math.ceil(end / ALIGN_MAX) * ALIGN_MAX;
+  if (stride > BYTES_MAX) throw argument(`A record has at most 2^20 bytes, not ${stride}.`);
+  return { schema, stride, view: viewClass(schema, offsets) };
+}
+
+function measure(name: string, field: Field): { readonly size: number; readonly align: number } {
+  if (typeof field === "string") {
+    const size = SIZES[field];
+    if (size === undefined)
+      throw argument(
+        `The field "${name}" has the type "${String(field)}"; there are ${Object.keys(SIZES).join(", ")} and { bytes }.`,
+      );
+    return { size, align: size };
+  }
+  const { bytes } = field;
+  if (!(Number.isInteger(bytes) && bytes > 0 && bytes <= BYTES_MAX)) {
+    throw argument(`The field "${name}" has 1 to 2^20 bytes, not ${bytes}.`);
+  }
+  return { size: bytes, align: 1 };
+}
+
+/** The typed arrays over one memory. */
+class Arrays {
+  readonly u8: Uint8Array<SharedArrayBuffer>;
+  readonly i8: Int8Array;
+  readonly u16: Uint16Array;
+  readonly i16: Int16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly f32: Float32Array;
+  readonly u64: BigUint64Array;
+  readonly i64: BigInt64Array;
+  readonly f64: Float64Array;
+  at = 0;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.u8 = new Uint8Array(buffer);
+    this.i8 = new Int8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.i16 = new Int16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.f32 = new Float32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.f64 = new Float64Array(buffer);
+  }
+}
+
+/** A class for each schema, so that its accessors see one shape and are put in line. */
+function viewClass<S extends Schema>(
+  schema: S,
+  offsets: ReadonlyMap<string, number>,
+): (buffer: SharedArrayBuffer) => Cursor<S> {
+  class RecordView {
+    readonly #arrays: Arrays;
+    constructor(buffer: SharedArrayBuffer) {
+      this.#arrays = new Arrays(buffer);
+    }
+    static arrays(view: RecordView): Arrays {
+      return view.#arrays;
+    }
+    get at(): number {
+      return this.#arrays.at;
+    }
+    set at(value: number) {
+      this.#arrays.at = value;
+    }
+    toJSON(): object {
+      const copied: Record<string, unknown> = {};
+      for (const name of Object.keys(schema)) {
+        const value = (this as unknown as Record<string, unknown>)[name];
+        copied[name] = value instanceof Uint8Array ? [...value] : value;
+      }
+      return copied;
+    }
+  }
+  for (const [name, offset] of offsets) {
+    Object.defineProperty(RecordView.prototype, name, {
+      enumerable: true,
+      ...accessors(schema[name] as Field, offset, (view) => RecordView.arrays(view as RecordView)),
+    });
+  }
+  return (buffer) => new RecordView(buffer) as unknown as Cursor<S>;
+}
+
+function accessors(
+  field: Field,
+  offset: number,
+  arraysOf: (view: unknown) => Arrays,
+): { get(this: unknown): unknown; set(this: unknown, value: never): void } {
+  if (typeof field !== "string") {
+    const { bytes } = field;
+    return {
+      get() {
+        const { u8, at } = arraysOf(this);
+        return u8.subarray(at + offset, at + offset + bytes);
+      },
+      set(value: Uint8Array) {
+        if (value.length > bytes) throw argument(`${value.length} bytes do not fit a field of ${bytes}.`);
+        const { u8, at } = arraysOf(this);
+        u8.set(value, at + offset);
+        u8.fill(0, at + offset + value.length, at + offset + bytes);
+      },
+    };
+  }
+  const shift = Math.log2(SIZES[field]);
+  return {
+    get() {
+      const arrays = arraysOf(this);
+      return arrays[field][(arrays.at + offset) >>> shift];
+    },
+    set(value: never) {
+      const arrays = arraysOf(this);
+      arrays[field][(arrays.at + offset) >>> shift] = value;
+    },
+  };
+}
+
+function argument(message: string): TardigradeError {
+  return new TardigradeError("ARGUMENT", message, { context: { component: "lockfree" } });
+}
