@@ -43,6 +43,12 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 1,
     load: async () => (await import("./device.ts")).deviceSuite,
   },
+  lockfree: {
+    about:
+      "queues on shared memory between two threads, beside MessagePort and moodycamel (g++, libconcurrentqueue-dev)",
+    rounds: 7,
+    load: async () => (await import("./lockfree.ts")).lockfreeSuite,
+  },
   log: {
     about: "durable appends to the segment log, beside raw fdatasync and lmdb",
     rounds: 5,

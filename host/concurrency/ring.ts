@@ -116,6 +116,11 @@ export class RingProducer<S extends Schema> {
     return true;
   }
 
+  /** Blocks the thread until there is room, or nobody reads any more; false when that took longer than `timeoutMs`. */
+  waitSync(timeoutMs?: number): boolean {
+    return this.#room.waitSync(this.#hasRoom, timeoutMs);
+  }
+
   /** Writes as many as there is room for, one view after the other, and publishes them at once. How many. */
   pushBatch(count: number, fill: (record: View<S>, index: number) => void): number {
     const room = this.#raw.spscReserve(this.#at, count) >>> 0;
@@ -181,6 +186,11 @@ export class RingConsumer<S extends Schema> implements AsyncIterable<View<S>> {
       if (!this.#items.waitSync(this.#hasItems, timeoutMs)) return false;
     }
     return true;
+  }
+
+  /** Blocks the thread until there is a record, or nobody writes any more; false when that took longer than `timeoutMs`. */
+  waitSync(timeoutMs?: number): boolean {
+    return this.#items.waitSync(this.#hasItems, timeoutMs);
   }
 
   /** Waits until there is a record. False when the producer closed; rejects with SHARED_PEER_GONE. */

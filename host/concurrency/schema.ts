@@ -34,7 +34,7 @@ export function write<S extends Schema>(view: Cursor<S>, record: Write<S>): void
 const FIELDS_MAX = 64;
 const BYTES_MAX = 1 << 20;
 /** Taken by views themselves. */
-const RESERVED = new Set(["constructor", "__proto__", "at", "toJSON"]);
+const RESERVED = new Set(["constructor", "__proto__", "at", "arrays", "toJSON"]);
 const ALIGN_MAX = 8;
 
 export interface Layout<S extends Schema> {
@@ -93,7 +93,6 @@ class Arrays {
   readonly u64: BigUint64Array;
   readonly i64: BigInt64Array;
   readonly f64: Float64Array;
-  at = 0;
 
   constructor(buffer: SharedArrayBuffer) {
     this.u8 = new Uint8Array(buffer);
@@ -109,25 +108,23 @@ class Arrays {
   }
 }
 
-/** A class for each schema, so that its accessors see one shape and are put in line. */
+class RecordView {
+  at = 0;
+  readonly arrays: Arrays;
+  constructor(buffer: SharedArrayBuffer) {
+    this.arrays = new Arrays(buffer);
+    // What a person sees of a view is its record.
+    Object.defineProperty(this, "arrays", { enumerable: false });
+    Object.defineProperty(this, "at", { enumerable: false });
+  }
+}
+
+/** A class for each schema, so that its accessors see one shape. */
 function viewClass<S extends Schema>(
   schema: S,
   offsets: ReadonlyMap<string, number>,
 ): (buffer: SharedArrayBuffer) => Cursor<S> {
-  class RecordView {
-    readonly #arrays: Arrays;
-    constructor(buffer: SharedArrayBuffer) {
-      this.#arrays = new Arrays(buffer);
-    }
-    static arrays(view: RecordView): Arrays {
-      return view.#arrays;
-    }
-    get at(): number {
-      return this.#arrays.at;
-    }
-    set at(value: number) {
-      this.#arrays.at = value;
-    }
+  class View extends RecordView {
     toJSON(): object {
       const copied: Record<string, unknown> = {};
       for (const name of Object.keys(schema)) {
@@ -138,43 +135,113 @@ function viewClass<S extends Schema>(
     }
   }
   for (const [name, offset] of offsets) {
-    Object.defineProperty(RecordView.prototype, name, {
-      enumerable: true,
-      ...accessors(schema[name] as Field, offset, (view) => RecordView.arrays(view as RecordView)),
-    });
+    const field = schema[name] as Field;
+    const own = typeof field === "string" ? ACCESSORS[field](offset) : bytesAccessor(offset, field.bytes);
+    Object.defineProperty(View.prototype, name, { enumerable: true, ...own });
   }
-  return (buffer) => new RecordView(buffer) as unknown as Cursor<S>;
+  return (buffer) => new View(buffer) as unknown as Cursor<S>;
 }
 
-function accessors(
-  field: Field,
-  offset: number,
-  arraysOf: (view: unknown) => Arrays,
-): { get(this: unknown): unknown; set(this: unknown, value: never): void } {
-  if (typeof field !== "string") {
-    const { bytes } = field;
-    return {
-      get() {
-        const { u8, at } = arraysOf(this);
-        return u8.subarray(at + offset, at + offset + bytes);
-      },
-      set(value: Uint8Array) {
-        if (value.length > bytes) throw argument(`${value.length} bytes do not fit a field of ${bytes}.`);
-        const { u8, at } = arraysOf(this);
-        u8.set(value, at + offset);
-        u8.fill(0, at + offset + value.length, at + offset + bytes);
-      },
-    };
-  }
-  const shift = Math.log2(SIZES[field]);
+interface Accessor {
+  get(this: RecordView): unknown;
+  set(this: RecordView, value: never): void;
+}
+
+/** One for each type, written out: a type looked up at each access costs ten times the access. */
+const ACCESSORS: Readonly<Record<Scalar, (offset: number) => Accessor>> = {
+  u8: (offset) => ({
+    get() {
+      return this.arrays.u8[this.at + offset];
+    },
+    set(value) {
+      this.arrays.u8[this.at + offset] = value;
+    },
+  }),
+  i8: (offset) => ({
+    get() {
+      return this.arrays.i8[this.at + offset];
+    },
+    set(value) {
+      this.arrays.i8[this.at + offset] = value;
+    },
+  }),
+  u16: (offset) => ({
+    get() {
+      return this.arrays.u16[(this.at + offset) >>> 1];
+    },
+    set(value) {
+      this.arrays.u16[(this.at + offset) >>> 1] = value;
+    },
+  }),
+  i16: (offset) => ({
+    get() {
+      return this.arrays.i16[(this.at + offset) >>> 1];
+    },
+    set(value) {
+      this.arrays.i16[(this.at + offset) >>> 1] = value;
+    },
+  }),
+  u32: (offset) => ({
+    get() {
+      return this.arrays.u32[(this.at + offset) >>> 2];
+    },
+    set(value) {
+      this.arrays.u32[(this.at + offset) >>> 2] = value;
+    },
+  }),
+  i32: (offset) => ({
+    get() {
+      return this.arrays.i32[(this.at + offset) >>> 2];
+    },
+    set(value) {
+      this.arrays.i32[(this.at + offset) >>> 2] = value;
+    },
+  }),
+  f32: (offset) => ({
+    get() {
+      return this.arrays.f32[(this.at + offset) >>> 2];
+    },
+    set(value) {
+      this.arrays.f32[(this.at + offset) >>> 2] = value;
+    },
+  }),
+  u64: (offset) => ({
+    get() {
+      return this.arrays.u64[(this.at + offset) >>> 3];
+    },
+    set(value) {
+      this.arrays.u64[(this.at + offset) >>> 3] = value;
+    },
+  }),
+  i64: (offset) => ({
+    get() {
+      return this.arrays.i64[(this.at + offset) >>> 3];
+    },
+    set(value) {
+      this.arrays.i64[(this.at + offset) >>> 3] = value;
+    },
+  }),
+  f64: (offset) => ({
+    get() {
+      return this.arrays.f64[(this.at + offset) >>> 3];
+    },
+    set(value) {
+      this.arrays.f64[(this.at + offset) >>> 3] = value;
+    },
+  }),
+};
+
+function bytesAccessor(offset: number, bytes: number): Accessor {
   return {
     get() {
-      const arrays = arraysOf(this);
-      return arrays[field][(arrays.at + offset) >>> shift];
+      const from = this.at + offset;
+      return this.arrays.u8.subarray(from, from + bytes);
     },
-    set(value: never) {
-      const arrays = arraysOf(this);
-      arrays[field][(arrays.at + offset) >>> shift] = value;
+    set(value: Uint8Array) {
+      if (value.length > bytes) throw argument(`${value.length} bytes do not fit a field of ${bytes}.`);
+      const from = this.at + offset;
+      this.arrays.u8.set(value, from);
+      this.arrays.u8.fill(0, from + value.length, from + bytes);
     },
   };
 }

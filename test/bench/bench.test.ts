@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ROOT } from "../../bench/child.ts";
 import { coreSuite } from "../../bench/core.ts";
 import { ingestSuite } from "../../bench/ingest.ts";
+import { lockfreeSuite } from "../../bench/lockfree.ts";
 import { logSuite } from "../../bench/log.ts";
 import { interleave, median, type SuiteOptions, sameChecksum, versionOf } from "../../bench/measure.ts";
 import { mosquittoBinary } from "../../bench/mosquitto.ts";
@@ -48,6 +49,12 @@ describe("suites, small", () => {
     expectRows(rows);
     for (const name of ["cockatiel", "opossum", "limiter", "rate-limiter-flexible", "hashring"])
       expect(rows.map(({ peer }) => `${peer.name} ${peer.version}`)).toContain(`${name} ${versionOf(name)}`);
+  });
+
+  test("lockfree: queues and MessagePort carry the same", async () => {
+    const rows = await lockfreeSuite(options);
+    expectRows(rows);
+    expect(rows.filter(({ goal }) => goal !== null)).toHaveLength(5);
   });
 
   test("log: the segment log and lmdb read back the same records", async () => {
