@@ -114,7 +114,7 @@ export class Stack<S extends Schema> {
     return new Stack(Space.of(handle), handle.at, handle.detail as BlocksOptions<S>);
   }
 
-  /** False when the stack is full. */
+  /** False when no block is free: of those that another thread is pushing or popping just now, none is. */
   tryPush(record: Write<S>): boolean {
     const block = this.#raw.stackPop(this.#free);
     if (block < 0) return false;

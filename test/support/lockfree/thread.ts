@@ -10,6 +10,7 @@ export interface Job {
   readonly handle: Handle;
   readonly from?: number;
   readonly count?: number;
+  readonly handles?: Readonly<Record<string, Handle>>;
 }
 
 export interface Thread {
@@ -23,7 +24,9 @@ export function thread(job: Job): Thread {
   const worker = new Worker(SCRIPT, { workerData: job });
   const exit = once(worker, "exit");
   const result = new Promise((resolve, reject) => {
-    worker.once("message", ({ result: answer }) => resolve(answer));
+    worker.on("message", (message) => {
+      if (typeof message === "object" && "result" in message) resolve(message.result);
+    });
     worker.once("error", reject);
     worker.once("exit", () => resolve(undefined));
   });
