@@ -9,8 +9,9 @@ import { parseIntelHex } from "../../boards/simulators/uno/intel-hex.ts";
 import { FLASH_BYTES } from "../../boards/simulators/uno/machine.ts";
 import type { AnalogSource } from "../../boards/simulators/virtual/pins.ts";
 import { packageRoot } from "../../boards/toolchain/compile.ts";
+import { abandonOnExit, bytesRing } from "../exports/lockfree.ts";
 import type { ByteStream, Clock, Network } from "../io/seams.ts";
-import type { UnoMessage } from "./uno-worker.ts";
+import { receiveUno, UnoSender, type UnoWires, WIRE_BYTES } from "./uno-wires.ts";
 
 const ANALOG_MS = 100;
 /** Somebody turns the knob slowly to and fro. */
@@ -49,24 +50,35 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
   const flash = parseIntelHex(await readFile(options.hex, "utf8"), FLASH_BYTES);
   const fromSource = import.meta.url.endsWith(".ts");
   const file = join(packageRoot(), fromSource ? "host/cli/uno-worker.ts" : "dist/uno-worker.js");
-  const worker = new Worker(file, { workerData: { flash } });
-  const say = (message: UnoMessage): void => worker.postMessage(message);
+  const [toBoard, fromBoard] = [
+    bytesRing({ capacityBytes: WIRE_BYTES }),
+    bytesRing({ capacityBytes: WIRE_BYTES }),
+  ];
+  const wires: UnoWires = { flash, toBoard: toBoard.handle, fromBoard: fromBoard.handle };
+  const worker = new Worker(file, { workerData: wires });
+  abandonOnExit(worker, fromBoard, "producer");
+  abandonOnExit(worker, toBoard, "consumer");
+  const sender = new UnoSender(toBoard.producer());
   let stream: ByteStream | undefined;
   let led: 0 | 1 = 0;
-  worker.on("message", (message: UnoMessage) => {
+  const listening = receiveUno(fromBoard.consumer(), (message) => {
     // A wire without a listener loses what is sent on it.
     if (message.type === "serial") stream?.write(message.bytes);
     if (message.type === "output" && message.pin === LED) led = message.level;
-  });
+  }).catch(() => undefined);
   // Pressed by nobody: the pull-up holds it up.
   const startMs = clock.monotonicMs();
   let cancel = (): void => {};
   const turn = (): void => {
     const uptimeS = (clock.monotonicMs() - startMs) / 1000;
-    say({ type: "analog", channel: 0, share: 0.5 + 0.4 * Math.sin((2 * Math.PI * uptimeS) / KNOB_PERIOD_S) });
+    sender.send({
+      type: "analog",
+      channel: 0,
+      share: 0.5 + 0.4 * Math.sin((2 * Math.PI * uptimeS) / KNOB_PERIOD_S),
+    });
     const degrees = celsius(uptimeS * 1e6);
     if (!Number.isNaN(degrees)) {
-      say({ type: "analog", channel: 1, share: TMP36_ZERO_SHARE + TMP36_SHARE_A_DEGREE * degrees });
+      sender.send({ type: "analog", channel: 1, share: TMP36_ZERO_SHARE + TMP36_SHARE_A_DEGREE * degrees });
     }
     cancel = clock.alarm(ANALOG_MS, turn);
   };
@@ -74,7 +86,7 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
   const server = await network.listen({ host: "127.0.0.1", port }, (connected) => {
     stream?.close();
     stream = connected;
-    connected.onData((bytes) => say({ type: "serial", bytes }));
+    connected.onData((bytes) => sender.send({ type: "serial", bytes }));
     connected.onClose(() => {
       if (stream === connected) stream = undefined;
     });
@@ -88,6 +100,7 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
       stream?.close();
       await server.close();
       await worker.terminate();
+      await listening;
     },
   };
 }
