@@ -81,6 +81,7 @@ export async function runBoards(options: BoardsRunOptions): Promise<void> {
       if (line === "pause") {
         for (const { board } of boards) board.pauseApp();
         picos?.pause();
+        uno?.mute();
       }
       // Whoever waits for an end must not take figures of before for it.
       if (line === "pause") say("paused", figuresOf({ boards, picos, uno }));

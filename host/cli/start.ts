@@ -69,6 +69,7 @@ export interface StartReport {
 
 const READY_MS = 60_000;
 const DRAIN_MS = 60_000;
+const UNO_QUIET_MS = 1000;
 const STOP_MS = 20_000;
 const COMMAND_EVERY_MS = 3_000;
 const SAMPLE_MS = 1_000;
@@ -325,6 +326,7 @@ class StartRun {
       DRAIN_MS,
       () => draining.update(`${this.#downstream.readings} of ${expected} readings forwarded`),
     );
+    await this.#untilUnoIsQuiet();
     await this.#sampleErrors();
     this.#sample();
     await this.stop();
@@ -333,6 +335,23 @@ class StartRun {
     const log = await countLog(join(this.#data, "gateway"), { apart: new Set([UNO]) });
     counting.done(`${log.records} records`);
     return this.#reportOf(log);
+  }
+
+  /** The Uno counts nothing, so its last readings have come when no more do. */
+  async #untilUnoIsQuiet(): Promise<void> {
+    if (this.#prepared.uno === undefined) return;
+    let count = -1;
+    let sinceMs = 0;
+    await this.#until(
+      () => {
+        const now = this.#downstream.readingsOf(UNO);
+        if (now !== count) sinceMs = this.#clock.monotonicMs();
+        count = now;
+        return this.#clock.monotonicMs() - sinceMs >= UNO_QUIET_MS;
+      },
+      DRAIN_MS,
+      () => {},
+    );
   }
 
   #reportOf(log: Awaited<ReturnType<typeof countLog>>): StartReport {

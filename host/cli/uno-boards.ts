@@ -34,6 +34,8 @@ export interface UnoBoardOptions {
 export interface UnoBoard {
   /** Of the LED on the board, as the processor drives it. */
   readonly led: 0 | 1;
+  /** Nothing more comes from it: the line is cut on its way out. */
+  mute(): void;
   close(): Promise<void>;
 }
 
@@ -61,9 +63,10 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
   const sender = new UnoSender(toBoard.producer());
   let stream: ByteStream | undefined;
   let led: 0 | 1 = 0;
+  let isMuted = false;
   const listening = receiveUno(fromBoard.consumer(), (message) => {
     // A wire without a listener loses what is sent on it.
-    if (message.type === "serial") stream?.write(message.bytes);
+    if (message.type === "serial" && !isMuted) stream?.write(message.bytes);
     if (message.type === "output" && message.pin === LED) led = message.level;
   }).catch(() => undefined);
   // Pressed by nobody: the pull-up holds it up.
@@ -94,6 +97,9 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
   return {
     get led() {
       return led;
+    },
+    mute: () => {
+      isMuted = true;
     },
     close: async () => {
       cancel();
