@@ -17,6 +17,7 @@ export { dequeBytes, dequeCount, dequeInit, dequePush } from "./lockfree/deque";
 
 import { dequeSteal, dequeTake } from "./lockfree/deque";
 import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapSet, mapSlotAt } from "./lockfree/hash-map";
+import { mpmcClaimRow, mpmcTakeRow } from "./lockfree/mpmc-queue";
 
 export { endsClear, endsOf, endsSet } from "./lockfree/ends";
 export { eventAnnounce, eventLeave, eventSignal, eventWake } from "./lockfree/event";
@@ -27,9 +28,12 @@ export {
   mpmcCount,
   mpmcInit,
   mpmcPublish,
+  mpmcPublishRow,
   mpmcPush,
   mpmcRelease,
+  mpmcReleaseRow,
   mpmcShift,
+  mpmcSlotAt,
   mpmcTake,
 } from "./lockfree/mpmc-queue";
 export {
@@ -60,6 +64,14 @@ export {
 export { stackBytes, stackInit, stackPop, stackPush } from "./lockfree/stack";
 
 // JavaScript has no i64 without BigInt, which allocates: keys, and values or negative codes, cross as f64.
+
+/** How many in the upper half, the first one's position in the lower. */
+export function mpmcClaimRowNumber(at: usize, want: u32): f64 {
+  return <f64>mpmcClaimRow(at, want);
+}
+export function mpmcTakeRowNumber(at: usize, want: u32): f64 {
+  return <f64>mpmcTakeRow(at, want);
+}
 
 export function dequeTakeNumber(at: usize): f64 {
   return <f64>dequeTake(at);

@@ -30,6 +30,8 @@ export interface Loops {
   spscReceiveBatch(at: number, most: number, sum: number, spins: number, own: number, batch: number): number;
   spscSend(at: number, next: number, end: number, spins: number, own: number, batch: number): number;
   spscReceive(at: number, most: number, sum: number, spins: number, own: number, batch: number): number;
+  mpmcSendBatch(at: number, next: number, end: number, spins: number, own: number, batch: number): number;
+  mpmcReceiveBatch(at: number, most: number, sum: number, spins: number, own: number, batch: number): number;
   mpmcSend(at: number, next: number, end: number, spins: number, own: number, batch: number): number;
   mpmcReceive(at: number, most: number, sum: number, spins: number, own: number, batch: number): number;
 }
@@ -39,6 +41,7 @@ export const KINDS = {
   spsc: ["spscSend", "spscReceive"],
   batch: ["spscSendBatch", "spscReceiveBatch"],
   mpmc: ["mpmcSend", "mpmcReceive"],
+  rows: ["mpmcSendBatch", "mpmcReceiveBatch"],
 } as const;
 export type Kind = keyof typeof KINDS;
 
@@ -92,6 +95,6 @@ export class Numbers {
 
   #used(): number {
     const { raw } = this.#space;
-    return this.#kind === "mpmc" ? raw.mpmcCount(this.#at) : raw.spscCount(this.#at);
+    return this.#kind === "mpmc" || this.#kind === "rows" ? raw.mpmcCount(this.#at) : raw.spscCount(this.#at);
   }
 }

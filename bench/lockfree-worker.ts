@@ -9,6 +9,7 @@ const numbers = {
   spsc: new Numbers(loops, spsc, "spsc", capacity),
   batch: new Numbers(loops, spsc, "batch", capacity),
   mpmc: new Numbers(loops, mpmc, "mpmc", capacity),
+  rows: new Numbers(loops, mpmc, "rows", capacity),
 };
 const layout = layoutOf(RECORD);
 const producer = attach<Ring<typeof RECORD>>(records).producer();
@@ -19,6 +20,7 @@ const JOBS: Readonly<Record<string, (count: number) => void>> = {
   spsc: (count) => numbers.spsc.send(count),
   batch: (count) => numbers.batch.send(count),
   mpmc: (count) => numbers.mpmc.send(count),
+  rows: (count) => numbers.rows.send(count),
   postNumbers(count) {
     for (let id = 0; id < count; id += 1) port.postMessage(id);
   },

@@ -101,6 +101,52 @@ export function mpmcRelease(at: usize, slot: usize): void {
   eventSignal(at + MPMC_ROOM);
 }
 
+/**
+ * Claims up to `want` slots in a row at once. How many, above the position of the first: count << 32 | position; the count is 0 when the queue is full or stalled. A slot at such a position that is
+ * free stays so until the position is won, so one exchange wins them all.
+ */
+export function mpmcClaimRow(at: usize, want: u32): u64 {
+  return winRow(at, want, TAIL, 0);
+}
+
+/** Gives a row of claimed slots to the consumers, the first of them first. */
+export function mpmcPublishRow(at: usize, position: u32, count: u32): void {
+  for (let index: u32 = 0; index < count; ++index)
+    atomic.store<u32>(slotAt(at, position + index), position + index + 1);
+  eventSignal(at + MPMC_ITEMS);
+}
+
+/** Takes up to `want` values in a row at once, as mpmcClaimRow does. */
+export function mpmcTakeRow(at: usize, want: u32): u64 {
+  return winRow(at, want, HEAD, 1);
+}
+
+/** Gives a row of taken slots back to the producers. */
+export function mpmcReleaseRow(at: usize, position: u32, count: u32): void {
+  const capacity = load<u32>(at, CAPACITY);
+  for (let index: u32 = 0; index < count; ++index)
+    atomic.store<u32>(slotAt(at, position + index), position + index + capacity);
+  eventSignal(at + MPMC_ROOM);
+}
+
+/** Address of the slot at a position that the caller has won. */
+export function mpmcSlotAt(at: usize, position: u32): usize {
+  return slotAt(at, position);
+}
+
+/** Positions in a row whose turn it is (sequence = position + turn), by moving the index on over all of them. */
+function winRow(at: usize, want: u32, index: usize, turn: u32): u64 {
+  let position = atomic.load<u32>(at + index);
+  while (true) {
+    let count: u32 = 0;
+    while (count < want && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;
+    const found =
+      count == 0 ? atomic.load<u32>(at + index) : atomic.cmpxchg<u32>(at + index, position, position + count);
+    if (found == position) return ((<u64>count) << 32) | <u64>position;
+    position = found;
+  }
+}
+
 /** A value of 32 bits, in one go. 0, -SHARED_FULL or -SHARED_STALLED. */
 export function mpmcPush(at: usize, value: u32): i32 {
   const slot = mpmcClaim(at);

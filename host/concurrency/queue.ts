@@ -8,6 +8,7 @@ import { type Handle, needed, Space } from "./space.ts";
 const ITEMS = 192;
 const ROOM = 256;
 const VALUE = 8;
+const ROW = 2 ** 32;
 const STALLED = -ERRORS.SHARED_STALLED.number;
 
 export interface QueueOptions<S extends Schema> {
@@ -85,6 +86,39 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     return true;
   }
 
+  /**
+   * Writes up to `count` records, which are then together in the queue's order. How many: 0 when it is full, or a consumer is in the middle. A record whose `fill` threw is published as far as it was
+   * written, and those after it as they are.
+   */
+  pushBatch(count: number, fill: (record: View<S>, index: number) => void): number {
+    const [position, won] = row(this.#raw.mpmcClaimRowNumber(this.#at, count));
+    if (won === 0) return 0;
+    try {
+      for (let index = 0; index < won; index += 1) {
+        this.#view.at = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
+        fill(this.#view, index);
+      }
+    } finally {
+      this.#raw.mpmcPublishRow(this.#at, position, won);
+    }
+    return won;
+  }
+
+  /** Reads up to `count` records where they lie. How many. Those after one whose `read` threw are lost, as that one is. */
+  shiftBatch(count: number, read: (record: View<S>, index: number) => void): number {
+    const [position, won] = row(this.#raw.mpmcTakeRowNumber(this.#at, count));
+    if (won === 0) return 0;
+    try {
+      for (let index = 0; index < won; index += 1) {
+        this.#view.at = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
+        read(this.#view, index);
+      }
+    } finally {
+      this.#raw.mpmcReleaseRow(this.#at, position, won);
+    }
+    return won;
+  }
+
   /** Whether the last try of this thread failed because another thread is in the middle of an operation. If that lasts, look whether it still runs. */
   get isStalled(): boolean {
     return this.#isStalled;
@@ -150,4 +184,9 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** A position, and how many from there. */
+function row(won: number): readonly [number, number] {
+  return [won % ROW, Math.floor(won / ROW)];
 }

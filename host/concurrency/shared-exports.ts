@@ -31,6 +31,11 @@ export interface SharedExports {
   mpmcPublish(at: number, slot: number): void;
   mpmcTake(at: number): number;
   mpmcRelease(at: number, slot: number): void;
+  mpmcClaimRowNumber(at: number, want: number): number;
+  mpmcPublishRow(at: number, position: number, count: number): void;
+  mpmcTakeRowNumber(at: number, want: number): number;
+  mpmcReleaseRow(at: number, position: number, count: number): void;
+  mpmcSlotAt(at: number, position: number): number;
   mpmcCount(at: number): number;
   stackBytes(capacity: number): number;
   stackInit(at: number, capacity: number, isFull: number): number;

@@ -23,6 +23,7 @@ import { seqlockInit, seqlockRead, seqlockWrite } from "./lockfree/seqlock";
 import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapSet } from "./lockfree/hash-map";
 export { eventAnnounce, eventLeave, eventSignal, spscInit, recordsInit, seqlockInit };
 export { spscCount } from "./lockfree/spsc-ring";
+import { MPMC_VALUE, mpmcClaimRow, mpmcPublishRow, mpmcReleaseRow, mpmcSlotAt, mpmcTakeRow } from "./lockfree/mpmc-queue";
 export { mpmcCount, mpmcInit, mpmcPush, mpmcShift } from "./lockfree/mpmc-queue";
 export { stackInit, stackPop, stackPush } from "./lockfree/stack";
 export { poolAllocate, poolBlockAt, poolFree, poolInit, poolReclaim } from "./lockfree/block-pool";
@@ -65,6 +66,23 @@ export function recordsShift(at: usize): i32 {
   const value = load<u32>(<usize>record);
   recordsRelease(at);
   return <i32>value;
+}
+/** Two in a row: how many were pushed; what was taken as one number, -1 for none. */
+export function mpmcPushTwo(at: usize, first: u32): u32 {
+  const row = mpmcClaimRow(at, 2);
+  const count = <u32>(row >> 32);
+  for (let index: u32 = 0; index < count; ++index) store<u32>(mpmcSlotAt(at, <u32>row + index), first + index, MPMC_VALUE);
+  if (count > 0) mpmcPublishRow(at, <u32>row, count);
+  return count;
+}
+export function mpmcShiftTwo(at: usize): i32 {
+  const row = mpmcTakeRow(at, 2);
+  const count = <u32>(row >> 32);
+  if (count == 0) return -1;
+  const first = load<u32>(mpmcSlotAt(at, <u32>row), MPMC_VALUE);
+  const second = count == 1 ? 0 : load<u32>(mpmcSlotAt(at, <u32>row + 1), MPMC_VALUE);
+  mpmcReleaseRow(at, <u32>row, count);
+  return <i32>(count == 1 ? first : first * 100 + second);
 }
 /** Both words are the value; what is read must agree: 0 for nothing yet, -1 for torn. */
 export function latestWrite(at: usize, own: usize, value: u32): void {
@@ -298,6 +316,27 @@ export const CASES: readonly Case[] = [
       ],
       history: true,
       check: notStalled(sequence("fifo", 2, { push: "mpmcPush", take: "mpmcShift" })),
+    },
+  },
+  {
+    name: "rows of two beside single values, in a queue of two",
+    structure: "mpmc-queue",
+    search: {
+      setup: (make) => make("mpmcInit", AT, 2, 4),
+      threads: [
+        [call("mpmcPushTwo", 1), call("mpmcShiftTwo")],
+        [call("mpmcPush", 7), call("mpmcShift")],
+      ],
+      check: ({ results, call: after }) => {
+        const [mine = [], theirs = []] = results.map((list) => list.map(Number));
+        const pushed = [1, 2].slice(0, mine[0]).concat(theirs[0] === 0 ? [7] : []);
+        const two = mine[1] ?? -1;
+        const taken = [...(two < 100 ? [two] : [Math.floor(two / 100), two % 100]), theirs[1] ?? -1].filter(
+          (value) => value > 0,
+        );
+        const all = [...taken, ...drained(after, "mpmcShift")].sort((a, b) => a - b).join();
+        return all === pushed.join() ? undefined : `pushed ${pushed.join()}, there are ${all}`;
+      },
     },
   },
   {

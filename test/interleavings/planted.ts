@@ -79,6 +79,13 @@ export const PLANTED: readonly PlantedBug[] = [
     to: "const found = atomic.load<u32>(at, HEAD);\n      if (found == position) atomic.store<u32>(at, position + 1, HEAD);",
   },
   {
+    name: "a row is won without a look at any but its first slot",
+    structure: "mpmc-queue",
+    file: "mpmc-queue",
+    from: "while (count < want && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;",
+    to: "if (atomic.load<u32>(slotAt(at, position)) == position + turn) count = want;",
+  },
+  {
     name: "ABA: the stack's head has no tag",
     structure: "stack",
     file: "stack",

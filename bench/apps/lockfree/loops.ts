@@ -1,6 +1,15 @@
 /** Loops around the shared build's queues, as wasm that uses them would have them: numbers one at a time or in batches, until the queue has been full or empty for `spins` looks.
  * `own`: a word in a cache line of the thread's own. */
-import { mpmcPush, mpmcShift } from "../../../assembly/lockfree/mpmc-queue";
+import {
+  MPMC_VALUE,
+  mpmcClaimRow,
+  mpmcPublishRow,
+  mpmcPush,
+  mpmcReleaseRow,
+  mpmcShift,
+  mpmcSlotAt,
+  mpmcTakeRow,
+} from "../../../assembly/lockfree/mpmc-queue";
 import {
   spscPublish,
   spscReadAt,
@@ -126,4 +135,47 @@ export function mpmcReceive(at: usize, most: u32, sum: usize, spins: u32, own: u
   }
   store<u32>(sum, total);
   return count;
+}
+
+/** In rows of up to `batch`. */
+export function mpmcSendBatch(at: usize, next: u32, end: u32, spins: u32, own: usize, batch: u32): u32 {
+  let number = next;
+  let left = spins;
+  while (number < end && left > 0) {
+    const row = mpmcClaimRow(at, end - number < batch ? end - number : batch);
+    const count = <u32>(row >> 32);
+    if (count == 0) {
+      --left;
+      pause(own);
+      continue;
+    }
+    for (let index: u32 = 0; index < count; ++index)
+      store<u32>(mpmcSlotAt(at, <u32>row + index), number + index, MPMC_VALUE);
+    mpmcPublishRow(at, <u32>row, count);
+    number += count;
+    left = spins;
+  }
+  return number;
+}
+
+export function mpmcReceiveBatch(at: usize, most: u32, sum: usize, spins: u32, own: usize, batch: u32): u32 {
+  let got: u32 = 0;
+  let left = spins;
+  let total = load<u32>(sum);
+  while (got < most && left > 0) {
+    const row = mpmcTakeRow(at, most - got < batch ? most - got : batch);
+    const count = <u32>(row >> 32);
+    if (count == 0) {
+      --left;
+      pause(own);
+      continue;
+    }
+    for (let index: u32 = 0; index < count; ++index)
+      total += load<u32>(mpmcSlotAt(at, <u32>row + index), MPMC_VALUE);
+    mpmcReleaseRow(at, <u32>row, count);
+    got += count;
+    left = spins;
+  }
+  store<u32>(sum, total);
+  return got;
 }

@@ -31,6 +31,30 @@ describe("a queue", () => {
     );
   });
 
+  test("takes and gives rows of records at once", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 5 })), { maxLength: 40 }),
+        (steps) => {
+          const one = queue({ schema: PAIR, capacity: 4 });
+          const model: number[] = [];
+          let next = 0;
+          for (const [isPush, count] of steps) {
+            if (isPush) {
+              const pushed = one.pushBatch(count, (view, index) => Object.assign(view, record(next + index)));
+              expect(pushed).toBe(Math.min(count, 4 - model.length));
+              for (let index = 0; index < pushed; index += 1) model.push(next++);
+            } else {
+              const got: number[] = [];
+              one.shiftBatch(count, ({ id }) => got.push(id));
+              expect(got).toEqual(model.splice(0, count));
+            }
+          }
+        },
+      ),
+    );
+  });
+
   test("between four threads loses nothing, doubles nothing, and keeps each producer's order", async () => {
     const one = queue({ schema: PAIR, capacity: 16 });
     const consumers = [0, 1].map(() => thread({ job: "queueShift", handle: one.handle }));
