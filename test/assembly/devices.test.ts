@@ -326,6 +326,41 @@ describe("rates", () => {
   });
 });
 
+describe("a breaker's rates", () => {
+  const CALLS_EXACT_MAX = 0x3f_ffff;
+  const state = (calls: number, failures: number, milli: number) => {
+    const at = dirty(constant("BREAKER_BYTES") + constant("OUTCOMES_BYTES_MAX"));
+    call("breakerInit", at, 10, 20);
+    call("breakerWindowByTime", at, 1_000_000, 2, 0n);
+    call("breakerTripRates", at, milli, 0, 0, 1);
+    // All but one failure that is told.
+    call("outcomesAdd", at + 64, calls - 1, failures - 1, 0, 0n);
+    return call("breakerReturn", at, call("breakerAcquire", at, 0n), 1, 0, 0n);
+  };
+
+  test("are exact up to four million calls, and to a thousandth of them beyond", () => {
+    for (const calls of [1000, 1_000_000, CALLS_EXACT_MAX]) {
+      for (const milli of [1, 333, 500, 1000]) {
+        const least = Math.ceil((calls * milli) / 1000);
+        expect([state(calls, least - 1, milli), state(calls, least, milli)]).toEqual([0, 1]);
+      }
+    }
+    for (const calls of [CALLS_EXACT_MAX + 1, 2 ** 31, 2 ** 32 - 1024]) {
+      const least = Math.ceil((calls * 333) / 1000);
+      expect([state(calls, least - 2048, 333), state(calls, least + 2048, 333)]).toEqual([0, 1]);
+      expect([state(calls, 1, 1000), state(calls, calls, 1000)]).toEqual([0, 1]);
+    }
+  });
+
+  test("time that ends never wraps around", () => {
+    const at = dirty(constant("BREAKER_BYTES"));
+    call("breakerInit", at, 2 ** 32 - 1, 1);
+    call("breakerForce", at, 1, 2n ** 64n - 10n);
+    expect([call("breakerState", at, 2n ** 64n - 2n), call("breakerAcquire", at, 5n)]).toEqual([1, OPEN]);
+    expect(call64("breakerWaitUs", at, 0n)).toBe(2n ** 64n - 1n);
+  });
+});
+
 test("a visit of a seasonal baseline begins with no sums of the one before", () => {
   const at = dirty(call("seasonalBytes", 4));
   call("seasonalInit", at, 400n, 4, 0.125, 5, 0, 1);

@@ -99,6 +99,7 @@ test("a test sees what it names, what that is built upon, and what it reaches th
   expect(sight("assembly/resilience/retry.ts").near).toEqual([
     "test/assembly/layouts.test.ts",
     "test/assembly/retry.test.ts",
+    "test/assembly/waits.test.ts",
   ]);
   // By way of the breaker, the throttle and the retry budget.
   expect(sight("assembly/resilience/outcomes.ts").near).toEqual(

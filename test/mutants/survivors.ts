@@ -224,6 +224,34 @@ export const SURVIVORS: readonly Survivor[] = [
     to: "2",
     reason: "below every score, as any number below 0",
   },
+  {
+    file: "assembly/memory/pool.ts",
+    text: "for (let offset: usize = 0; offset < kept; offset += 8) store<u64>(items + offset, load<u64>(old + offset));",
+    from: "<",
+    to: "<=",
+    reason: "the head of the next item, which is written after it",
+  },
+  {
+    file: "assembly/resilience/gcra.ts",
+    text: "return tatUs + part <= nowUs ? 0 : tatUs + part - nowUs;",
+    from: "<=",
+    to: "<",
+    reason: "the difference of equal times is 0",
+  },
+  {
+    file: "assembly/hash/jump.ts",
+    text: "return bucket < 0 ? 0 : <i32>bucket;",
+    from: "0",
+    to: "1",
+    reason: "bucket 0 is 0 either way",
+  },
+  {
+    file: "assembly/resilience/timer-wheel.ts",
+    text: "for (let offset: usize = 0; offset < TIMERS; offset += 8) store<u64>(at + offset, 0);",
+    from: "TIMERS",
+    to: "(TIMERS + 1)",
+    reason: "the links of the first timer, which are written after it",
+  },
 ];
 
 export function isOf({ file, text, from, to }: Survivor, mutant: GeneratedMutant): boolean {

@@ -9,7 +9,7 @@ import { mutatedSources } from "./mutated.ts";
 const FLAGS = ["--noAssert", "--runtime", "stub", "--use", "abort=", "--disable", "bulk-memory"];
 /** What is beyond belongs to the heap below. */
 const FREE_FROM = 1 << 20;
-const PAGES = 32;
+const PAGE_BYTES = 1 << 16;
 
 type Value = number | bigint;
 
@@ -30,7 +30,6 @@ export async function openInside(modules: readonly string[]): Promise<Inside> {
   const wasm = await compileAssembly(paths, FLAGS, mutatedSources);
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm));
   const memory = exports.memory as WebAssembly.Memory;
-  memory.grow(PAGES);
   let free = FREE_FROM;
   const call = (name: string, values: readonly Value[]): Value =>
     (exports[name] as (...values: readonly Value[]) => Value)(...values);
@@ -43,6 +42,8 @@ export async function openInside(modules: readonly string[]): Promise<Inside> {
     dirty: (bytes) => {
       const at = free;
       free += Math.ceil((bytes + 64) / 16) * 16;
+      const missing = Math.ceil((free - memory.buffer.byteLength) / PAGE_BYTES);
+      if (missing > 0) memory.grow(missing);
       new Uint8Array(memory.buffer).fill(0xff, at, free);
       return at;
     },
