@@ -219,12 +219,16 @@ describe("counters", () => {
     const asked = Array.from({ length: 6 }, () => call("budgetRetry", budget, 0n));
     expect(asked).toEqual([0, 0, 0, BUDGET, BUDGET, BUDGET]);
     expect(call("budgetRefused", budget)).toBe(3);
+    const windowOf = (at: number) => ["Calls", "Failures", "Slow"].map((it) => call(`outcomes${it}`, at));
+    expect(windowOf(budget + 16)).toEqual([4, 3, 0]);
     const throttle = dirty(constant("THROTTLE_BYTES_MAX"));
     call("throttleInit", throttle, 1000, 1_000_000, 10, 0n);
     // The first passes whatever the dice say, the others would with a chance of a half, two thirds ...
     const admitted = [0xffff_ffff, 0, 0, 0].map((random) => call("throttleAdmit", throttle, random, 0n));
     expect(admitted).toEqual([0, THROTTLED, THROTTLED, THROTTLED]);
     expect(call("throttleRefused", throttle)).toBe(3);
+    call("throttleAccepted", throttle, 0n);
+    expect(windowOf(throttle + 8)).toEqual([4, 1, 0]);
   });
 
   test("a breaker's, of permits, refusals, openings and what its window holds", () => {
