@@ -187,6 +187,7 @@ describe("a ring after a reset", () => {
     // More records than its bytes can be, or bytes that are no whole record: what is whole is kept.
     expect([recovered(0, 8, 3), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([2, 1, 8]);
     expect([recovered(0, 7, 2), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([1, 1, 4]);
+    expect([recovered(0, 8, 1), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([1, 0, 4]);
   });
 
   const CAPACITY = 64;

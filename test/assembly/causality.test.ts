@@ -253,6 +253,20 @@ describe("a vector beside a map", () => {
     raw.dotsInit(dots, 1);
     expect(raw.dotsWrite(dots, seen, context.at, 7n, 5n)).toBe(0);
     expect([raw.dotNode(dots, 0), raw.dotCounter(dots, 0)]).toEqual([7n, 2n]);
+    // Three siblings have no room where there are two, whichever of them is the third.
+    const [two, one, seenTwo, seenOne] = [
+      core.allocate(raw.dotsBytes(2)),
+      core.allocate(raw.dotsBytes(2)),
+      vector(),
+      vector(),
+    ];
+    for (const at of [two, one]) raw.dotsInit(at, 2);
+    const nothing = vector();
+    for (let n = 0; n < 2; n += 1) raw.dotsWrite(two, seenTwo, nothing, 3n, 0n);
+    raw.dotsWrite(one, seenOne, nothing, 7n, 0n);
+    expect(raw.dotsSync(two, seenTwo, one, seenOne, 0n)).toBe(FULL);
+    expect(raw.dotsSync(one, seenOne, two, seenTwo, 0n)).toBe(FULL);
+    expect([raw.dotsCount(two), raw.dotsCount(one)]).toEqual([2, 1]);
     // The other replica has as many dots as there is room for, and one of them is here already.
     const other = core.allocate(raw.dotsBytes(1));
     raw.dotsInit(other, 1);

@@ -130,3 +130,43 @@ test("an alarm's detector forgets after a silence of just a period, and not afte
   };
   expect([sums(300n) > 0, sums(400n)]).toEqual([true, 0]);
 });
+
+test("a sampler opens again by a doubling for each period without a trace", () => {
+  const at = dirty(constant("ADAPTIVE_BYTES"));
+  const after = (gapUs: bigint) => {
+    call("samplerAdaptiveInit", at, 1, 100n, 1);
+    call("samplerAdaptive", at, 0, 0, 0n);
+    // The least share there is, kept by two traces a period.
+    view().setBigUint64(at + 24, 1n, true);
+    view().setUint32(at + 40, 0xffff_ffff, true);
+    call("samplerAdaptive", at, 0, 0, 100n + gapUs);
+    return call64("samplerShare", at);
+  };
+  expect([0n, 99n, 100n, 199n, 200n, 3199n, 3200n, 9000n].map(after)).toEqual([
+    1n,
+    1n,
+    2n,
+    2n,
+    4n,
+    1n << 31n,
+    1n << 32n,
+    1n << 32n,
+  ]);
+});
+
+test("alarms are as far apart as the hold, and no further", () => {
+  const at = dirty(call("anomalyBytes", 1));
+  call("anomalyInit", at, 100n, 1, 0.125, 5, 1, 1, 1000n);
+  for (let nowUs = 0n; nowUs < 5000n; nowUs += 50n) call("anomalyUpdate", at, nowUs, 20);
+  const alarm = (nowUs: bigint) => Math.min(1, call("anomalyUpdate", at, nowUs, 200));
+  expect([5001n, 5002n, 6000n, 6001n, 6002n].map(alarm)).toEqual([1, 0, 0, 1, 0]);
+  // Without a hold each is told, and a hold beyond all time ends with it.
+  for (const [holdUs, told] of [
+    [0n, 1],
+    [2n ** 64n - 1n, 0],
+  ] as const) {
+    call("anomalyInit", at, 100n, 1, 0.125, 5, 1, 1, holdUs);
+    for (let nowUs = 0n; nowUs < 5000n; nowUs += 50n) call("anomalyUpdate", at, nowUs, 20);
+    expect([5001n, 5002n, 5003n].map(alarm)).toEqual([1, told, told]);
+  }
+});

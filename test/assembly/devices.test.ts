@@ -303,6 +303,8 @@ describe("rates", () => {
       0,
       ARGUMENT,
     ]);
+    expect(call("gcraInit", at, 10, 1, 3)).toBe(0);
+    expect([call("gcraTake", at, 1, 50n), call("gcraRemaining", at, 50n)]).toEqual([0, 2]);
     // No tokens are always there, and take no place.
     expect(call("gcraTake", at, 0, 60n)).toBe(0);
     expect(call64("gcraReserve", at, 1, 1n << 63n)).toBe(BigInt.asUintN(64, BigInt(ARGUMENT ?? 0)));
@@ -310,6 +312,27 @@ describe("rates", () => {
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 31)).toBe(0);
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 31 + 1)).toBe(ARGUMENT);
   });
+
+  test("a place in GCRA's queue waits for the fraction of a microsecond too", () => {
+    const at = dirty(constant("GCRA_BYTES"));
+    call("gcraInit", at, 3, 10, 3);
+    expect([0n, 3n, 6n, 9n].map((nowUs) => call64("gcraReserve", at, 1, nowUs))).toEqual([0n, 1n, 1n, 1n]);
+    expect([call("gcraRemaining", at, 13n), call64("gcraResetUs", at, 13n)]).toEqual([2, 1n]);
+    expect([call("gcraRemaining", at, 14n), call64("gcraResetUs", at, 14n)]).toEqual([3, 0n]);
+  });
+
+  test.each(["fixed", "sliding"])(
+    "a %s window's limit holds just two periods after it was used up",
+    (kind) => {
+      const at = dirty(constant("WINDOW_BYTES"));
+      call("windowInit", at, 3, 100, 7n);
+      const take = (nowUs: bigint) => call(`${kind}Take`, at, 3, nowUs);
+      expect([take(7n), take(8n)]).toEqual([0, LIMITED]);
+      expect([take(207n), take(207n), take(207n)]).toEqual([0, LIMITED, LIMITED]);
+      expect(call(`${kind}Remaining`, at, 306n)).toBe(0);
+      expect(call(`${kind}Remaining`, at, 507n)).toBe(3);
+    },
+  );
 
   test("a sliding log of one place, over and over, stays in its memory", () => {
     const [at, entries] = [dirty(constant("LOG_BYTES")), dirty(8)];
@@ -382,7 +405,11 @@ test("a visit of a seasonal baseline begins with no sums of the one before", () 
     call("seasonalUpdate", at, nowUs, 20);
     return call("seasonalSkipped", at);
   };
-  expect([4000n, 4099n, 4100n, 4299n, 4399n, 4700n, 5099n, 5100n].map(skipped)).toEqual([
-    1, 0, 1, 1, 1, 4, 3, 1,
+  expect([4000n, 4099n, 4100n, 4299n, 4399n, 4700n, 5099n, 5100n, 5300n].map(skipped)).toEqual([
+    1, 0, 1, 1, 1, 4, 3, 1, 2,
   ]);
+  // Of a visit that would not end only the first 2^20 readings are learnt.
+  view().setUint32(at + 44, (1 << 20) - 1, true);
+  for (let n = 0; n < 2; n += 1) call("seasonalUpdate", at, 5310n, 20);
+  expect(view().getUint32(at + 44, true)).toBe(1 << 20);
 });

@@ -198,6 +198,12 @@ const STRUCTS: readonly (readonly [name: string, bytes: () => number, begin: Beg
     },
   ],
   [
+    "bulkhead without a queue",
+    () => call("bulkheadBytes", 0),
+    (at) => call("bulkheadInit", at, 5, 0),
+    { "+0 u32": 5, "+8 u32 * 14": 0, "+64 u16 * 4": 1000 },
+  ],
+  [
     "concurrency",
     () => constant("CONCURRENCY_BYTES"),
     (at) => {

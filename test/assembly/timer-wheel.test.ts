@@ -173,7 +173,11 @@ describe("a timer wheel", () => {
     expect(raw.wheelGrow(wheel, 1_048_575, large.at)).toBe(ARGUMENT);
     raw.wheelFree(wheel);
     expect(raw.wheelCreate(1_048_575, small.at, 0)).toBe(ARGUMENT);
-    expect(raw.wheelBytes(1_048_574)).toBe(688 + 24 * 1_048_574);
+    const bytes = raw.wheelBytes(1_048_574);
+    expect(bytes).toBe(688 + 24 * 1_048_574);
+    const most = raw.wheelCreate(1_048_574, core.allocate(bytes), 0);
+    expect(most).toBeGreaterThan(0);
+    raw.wheelFree(most);
   });
 
   test("refuses what is no capacity, time, span or timer", () => {

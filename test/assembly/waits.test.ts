@@ -54,6 +54,11 @@ test("every backoff with every jitter", () => {
   );
 });
 
+test("doubles as long as 32 bits hold it", () => {
+  const wait = (failures: number) => call("backoffUs", 0, 1, 2 ** 32 - 1, failures, 0, 0, 0) >>> 0;
+  expect([0, 1, 2, 31, 32, 33, 34].map(wait)).toEqual([1, 1, 2, 2 ** 30, 2 ** 31, 2 ** 32 - 1, 2 ** 32 - 1]);
+});
+
 test("attempts that are worth making", () => {
   fc.assert(
     fc.property(fc.nat(12), u32, u32, fc.nat(5), (attempts, calls, failures, least) => {
@@ -78,6 +83,7 @@ test("a retry's attempts and its last wait", () => {
   const next = (failures: number) => call("retryNext", at, failures, 0xffff_ffff);
   expect([next(1), next(2), next(3)]).toEqual([299, 896, -ERRORS.RETRIES_EXHAUSTED.number]);
   expect([next(0), next(2)]).toEqual([299, 896]);
+  expect([next(1), next(2)]).toEqual([299, 896]);
 });
 
 test("a streaming quantile's estimate, sample by sample", () => {

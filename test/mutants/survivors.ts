@@ -3,31 +3,11 @@
  * lines that come and go; test/mutants/operators.test.ts fails for a row whose fault is no more.
  */
 import type { GeneratedMutant } from "./operators.ts";
-
-export interface Survivor {
-  readonly file: string;
-  /** The line as it stands, trimmed. */
-  readonly text: string;
-  readonly from: string;
-  readonly to: string;
-  readonly reason: string;
-}
+import type { Survivor } from "./survivor.ts";
+import { POLICY_SURVIVORS } from "./survivors-policies.ts";
 
 export const SURVIVORS: readonly Survivor[] = [
-  {
-    file: "assembly/resilience/token-bucket.ts",
-    text: "if (elapsed >= load<u64>(at, FULL_US)) return capacity;",
-    from: ">=",
-    to: ">",
-    reason: "a bucket that was idle for exactly fullUs is full by the refill as well",
-  },
-  {
-    file: "assembly/resilience/token-bucket.ts",
-    text: "if (nowUs > load<u64>(at, LAST_US)) store<u64>(at, nowUs, LAST_US);",
-    from: ">",
-    to: ">=",
-    reason: "stores the number that is there",
-  },
+  ...POLICY_SURVIVORS,
   {
     file: "assembly/clock/hlc.ts",
     text: "return base > UNBOUNDED - ahead ? UNBOUNDED : base + ahead;",
@@ -36,39 +16,11 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "where they are equal the sum is UNBOUNDED",
   },
   {
-    file: "assembly/stats/anomaly.ts",
-    text: "store<u64>(at, quietUntilUs < nowUs ? u64.MAX_VALUE : quietUntilUs, 32);",
-    from: "<",
-    to: "<=",
-    reason: "differs only for alarms that need not be apart, at the very same time",
-  },
-  {
-    file: "assembly/resilience/throttle.ts",
-    text: "while (requests > REQUESTS_EXACT_MAX) {",
-    from: ">",
-    to: ">=",
-    reason: "halves both numbers once more than it must, at one count of a million: the share is the same",
-  },
-  {
-    file: "assembly/resilience/throttle.ts",
-    text: "while (requests > REQUESTS_EXACT_MAX) {",
-    from: "REQUESTS_EXACT_MAX",
-    to: "(REQUESTS_EXACT_MAX + 1)",
-    reason: "the products have room for some millions more",
-  },
-  {
     file: "assembly/stats/p2.ts",
     text: "if (value < height(at, 0)) setHeight(at, 0, value);",
     from: "<",
     to: "<=",
     reason: "sets the height that is there; the cell is the first in both",
-  },
-  {
-    file: "assembly/resilience/last-good.ts",
-    text: "return nowUs > storedUs ? nowUs - storedUs : 0;",
-    from: ">",
-    to: ">=",
-    reason: "the difference of equal times is 0",
   },
   {
     file: "assembly/hash/jump.ts",
@@ -113,13 +65,6 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "neither is the magic number",
   },
   {
-    file: "assembly/lockfree/byte-ring.ts",
-    text: "while (whole < count) {",
-    from: "<",
-    to: "<=",
-    reason: "after the last record no bytes are left, which ends it too",
-  },
-  {
     file: "assembly/hash/jump.ts",
     text: "let bucket: i64 = -1;",
     from: "1",
@@ -127,53 +72,11 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "says that there is none, as every number below 0",
   },
   {
-    file: "assembly/resilience/token-bucket.ts",
-    text: "return refill >= capacity - level ? capacity : level + refill;",
-    from: ">=",
-    to: ">",
-    reason: "where they are equal the sum is the capacity",
-  },
-  {
     file: "assembly/clock/lamport.ts",
     text: "if (remote <= last) return 0;",
     from: "<=",
     to: "<",
     reason: "stores the number that is there",
-  },
-  {
-    file: "assembly/resilience/retry-budget.ts",
-    text: "return earned > used ? <u32>min<u64>(earned - used, <u64>u32.MAX_VALUE) : 0;",
-    from: ">",
-    to: ">=",
-    reason: "the difference of equal numbers is 0",
-  },
-  {
-    file: "assembly/resilience/throttle.ts",
-    text: "while (requests > REQUESTS_EXACT_MAX) {",
-    from: "REQUESTS_EXACT_MAX",
-    to: "(REQUESTS_EXACT_MAX - 1)",
-    reason: "halves both numbers once more than it must, at one count of a million: the share is the same",
-  },
-  {
-    file: "assembly/resilience/throttle.ts",
-    text: "return asked > served ? asked - served : 0;",
-    from: ">",
-    to: ">=",
-    reason: "the difference of equal numbers is 0",
-  },
-  {
-    file: "assembly/resilience/timer-wheel.ts",
-    text: "if (next == 0 && slot != SLOT_DUE) {",
-    from: "SLOT_DUE",
-    to: "(SLOT_DUE + 1)",
-    reason: "clears a bit of the word behind the bitmaps, which nobody uses",
-  },
-  {
-    file: "assembly/resilience/outcomes.ts",
-    text: "if (nowUs - start >= slotUs * <u64>slots) {",
-    from: ">=",
-    to: ">",
-    reason: "after just the whole span every slot is passed and emptied one by one",
   },
   {
     file: "assembly/memory/pool.ts",
@@ -232,13 +135,6 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "the head of the next item, which is written after it",
   },
   {
-    file: "assembly/resilience/gcra.ts",
-    text: "return tatUs + part <= nowUs ? 0 : tatUs + part - nowUs;",
-    from: "<=",
-    to: "<",
-    reason: "the difference of equal times is 0",
-  },
-  {
     file: "assembly/hash/jump.ts",
     text: "return bucket < 0 ? 0 : <i32>bucket;",
     from: "0",
@@ -246,18 +142,137 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "bucket 0 is 0 either way",
   },
   {
-    file: "assembly/resilience/timer-wheel.ts",
-    text: "for (let offset: usize = 0; offset < TIMERS; offset += 8) store<u64>(at + offset, 0);",
-    from: "TIMERS",
-    to: "(TIMERS + 1)",
-    reason: "the links of the first timer, which are written after it",
-  },
-  {
     file: "assembly/hash/rendezvous.ts",
     text: "let owner: i32 = 0;",
     from: "0",
     to: "1",
     reason: "the first node's score is above -1, and it takes its place",
+  },
+  {
+    file: "assembly/clock/vector.ts",
+    text: "for (let index = oldest; index + 1 < count; ++index) copy(entryAt(at, index + 1), entryAt(at, index));",
+    from: "<",
+    to: "<=",
+    reason: "copies to the place that is given up",
+  },
+  {
+    file: "assembly/stats/seasonal.ts",
+    text: "for (let offset: usize = 0; offset < <usize>seasonalBytes(slots); offset += 8) store<u64>(at + offset, 0);",
+    from: "<usize>seasonalBytes(slots)",
+    to: "(<usize>seasonalBytes(slots) - 1)",
+    reason: "steps of eight bytes reach the same ones",
+  },
+  {
+    file: "assembly/memory/pool.ts",
+    text: "for (let offset: usize = 0; offset < kept; offset += 8) store<u64>(items + offset, load<u64>(old + offset));",
+    from: "kept",
+    to: "(kept - 1)",
+    reason: "steps of eight bytes reach the same ones",
+  },
+  {
+    file: "assembly/memory/pool.ts",
+    text: "for (let offset: usize = 0; offset < kept; offset += 8) store<u64>(items + offset, load<u64>(old + offset));",
+    from: "kept",
+    to: "(kept + 1)",
+    reason: "the head of the next item, which is written after it",
+  },
+  {
+    file: "assembly/errors/monitor.ts",
+    text: "for (let word: usize = 0; word < MONITOR_BYTES; word += 4) store<u32>(at + word, 0);",
+    from: "MONITOR_BYTES",
+    to: "(MONITOR_BYTES - 1)",
+    reason: "steps of four bytes reach the same ones",
+  },
+  {
+    file: "assembly/errors/monitor.ts",
+    text: "for (let word: usize = 0; word < ROW_BYTES; word += 4) store<u32>(row + word, 0);",
+    from: "ROW_BYTES",
+    to: "(ROW_BYTES - 1)",
+    reason: "steps of four bytes reach the same ones",
+  },
+  {
+    file: "assembly/errors/monitor.ts",
+    text: "if (severity > load<u8>(row, 4)) store<u8>(row, <u8>severity, 4);",
+    from: ">",
+    to: ">=",
+    reason: "stores the number that is there",
+  },
+  {
+    file: "assembly/hash/ring.ts",
+    text: "for (let end = count; end > 1; --end) {",
+    from: "1",
+    to: "(1 - 1)",
+    reason: "the last point alone is sorted",
+  },
+  {
+    file: "assembly/hash/ring.ts",
+    text: "for (let end = count; end > 1; --end) {",
+    from: ">",
+    to: ">=",
+    reason: "the last point alone is sorted",
+  },
+  {
+    file: "assembly/hash/ring.ts",
+    text: "if (placeA != placeB) return placeA < placeB;",
+    from: "<",
+    to: "<=",
+    reason: "they are not equal here",
+  },
+  {
+    file: "assembly/hash/ring.ts",
+    text: "return load<u32>(pointAt(at, a), 8) < load<u32>(pointAt(at, b), 8);",
+    from: "<",
+    to: "<=",
+    reason: "no node has a place twice",
+  },
+  {
+    file: "assembly/hash/ring.ts",
+    text: "for (let step: u32 = 0; step < count && found < limit; ++step) {",
+    from: "<",
+    to: "<=",
+    reason: "after once around every node is known, or there are as many as are wanted",
+  },
+  {
+    file: "assembly/hash/rendezvous.ts",
+    text: "const uniform = (<f64>(mix64(key, hash) >> 11) + 0.5) * UNIT;",
+    from: "+",
+    to: "-",
+    reason: "half of 2^-53: shows only for a draw of 0",
+  },
+  {
+    file: "assembly/hash/rendezvous.ts",
+    text: "const uniform = (<f64>(mix64(key, hash) >> 11) + 0.5) * UNIT;",
+    from: "0.5",
+    to: "(0.5 + 1.0)",
+    reason: "2^-53: shows only for a draw of the largest number",
+  },
+  {
+    file: "assembly/trace/sampler.ts",
+    text: "const wanted: u64 = seen <= target ? ALWAYS_SHARE : (target << 32) / seen;",
+    from: "<=",
+    to: "<",
+    reason: "where they are equal the quotient is all",
+  },
+  {
+    file: "assembly/trace/sampler.ts",
+    text: "store<u64>(at, nextUs < nowUs ? u64.MAX_VALUE : nextUs, 16);",
+    from: "<",
+    to: "<=",
+    reason: "a period is never 0",
+  },
+  {
+    file: "assembly/stats/anomaly.ts",
+    text: "if (shift != 0) alarm = shift > 0 ? RISEN : FALLEN;",
+    from: ">",
+    to: ">=",
+    reason: "it is not 0 here",
+  },
+  {
+    file: "assembly/stats/cusum.ts",
+    text: "return above > threshold ? 1 : -1;",
+    from: ">",
+    to: ">=",
+    reason: "one of them is beyond, and a sum that just reached it has never the other beyond",
   },
 ];
 
