@@ -103,10 +103,10 @@ export function vectorCompare(at: usize, other: usize): i32 {
   let isLess = false;
   let isMore = false;
   while (left < mine || right < theirs) {
-    const a = left < mine ? vectorNode(at, left) : u64.MAX_VALUE;
-    const b = right < theirs ? vectorNode(other, right) : u64.MAX_VALUE;
-    const takesLeft = right == theirs || (left < mine && a <= b);
-    const takesRight = left == mine || (right < theirs && b <= a);
+    const hasLeft = left < mine;
+    const hasRight = right < theirs;
+    const takesLeft = hasLeft && (!hasRight || vectorNode(at, left) <= vectorNode(other, right));
+    const takesRight = hasRight && (!hasLeft || vectorNode(other, right) <= vectorNode(at, left));
     const mineCounter: u64 = takesLeft ? load<u64>(entryAt(at, left), 8) : 0;
     const theirCounter: u64 = takesRight ? load<u64>(entryAt(other, right), 8) : 0;
     if (mineCounter < theirCounter) isLess = true;

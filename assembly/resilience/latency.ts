@@ -23,8 +23,8 @@ export function latencyInit(at: usize, qMilli: u32): i32 {
   if (qMilli == 0 || qMilli > 999) return -ARGUMENT;
   store<u64>(at, 0);
   store<u32>(at, 0, 8);
-  // 999 thousandths are 1022.98 of 1024: rounded so that neither step is 0.
-  store<u32>(at, min<u32>(max<u32>((qMilli * Q_ONE + 500) / 1000, 1), Q_ONE - 1), 12);
+  // 1 to 999 thousandths are 1 to 1,023 of 1,024 when rounded: neither step is 0.
+  store<u32>(at, (qMilli * Q_ONE + 500) / 1000, 12);
   return 0;
 }
 

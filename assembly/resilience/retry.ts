@@ -102,7 +102,7 @@ export function adaptiveAttempts(attemptsMax: u32, calls: u32, failures: u32, ca
 
 function waitOf(backoff: u32, baseUs: u32, capUs: u32, failures: u32): u32 {
   if (backoff == BACKOFF_CONSTANT) return baseUs;
-  const steps = failures == 0 ? 1 : failures;
+  const steps: u32 = failures == 0 ? 1 : failures;
   if (backoff == BACKOFF_LINEAR) return <u32>min<u64>(<u64>baseUs * <u64>steps, <u64>capUs);
   if (backoff == BACKOFF_FIBONACCI) return fibonacci(baseUs, capUs, steps);
   // Beyond 31 doublings any base is beyond u32.

@@ -115,8 +115,8 @@ export function slidingWaitUs(at: usize, tokens: u32, nowUs: u64): u64 {
   const left = period - elapsedUs(at, nowUs);
   const count = load<u32>(at, COUNT);
   const before = load<u32>(at, BEFORE);
-  // In this window only the one before loses weight, a token's for each period / before.
-  if (before > 0 && need + <u64>count * period <= most) {
+  // In this window only the one before loses weight, a token's for each period / before. Where this one's leaves room, it is the one before that takes it.
+  if (need + <u64>count * period <= most) {
     return (<u64>before * left + <u64>count * period + need - most + <u64>before - 1) / <u64>before;
   }
   // In the next one this one does, from its whole weight on.

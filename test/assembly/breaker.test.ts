@@ -380,6 +380,61 @@ describe("beside the model", () => {
   });
 });
 
+describe("limits", () => {
+  test("of each number, the last that is taken and the first that is not", () => {
+    const status = (more: Partial<ModelOptions>) => {
+      const handle = create(more);
+      if (handle > 0) raw.breakerFree(handle);
+      return Math.min(handle, 0);
+    };
+    const counted = { windowCalls: 10, callsMin: 10, failureMilli: 500 };
+    const timed = { windowMs: 100, callsMin: 10, failureMilli: 500 };
+    const taken: Partial<ModelOptions>[] = [
+      { consecutive: 65_535 },
+      { permits: 65_535, successesMin: 65_535 },
+      { openMs: 0, halfOpenMs: 1 },
+      { ...counted, failureMilli: 1000 },
+      { ...counted, failureMilli: 0, slowMilli: 1000, slowMs: 0.001 },
+      { ...counted, windowCalls: 256, callsMin: 256 },
+      { ...timed, callsMin: 65_535 },
+      { ...timed, windowMs: 0.01 },
+      { ...counted, failureMilli: 1, callsMin: 1, windowCalls: 1, consecutive: 0 },
+    ];
+    for (const it of taken) expect([it, status(it)]).toEqual([it, 0]);
+    const refused: Partial<ModelOptions>[] = [
+      { consecutive: 65_536 },
+      { permits: 65_536 },
+      { permits: 0 },
+      { successesMin: 65_536 },
+      { successesMin: 0 },
+      { halfOpenMs: 0 },
+      { ...counted, failureMilli: 1001 },
+      { ...counted, slowMilli: 1001, slowMs: 1 },
+      { ...counted, slowMilli: 1, slowMs: 0 },
+      { ...counted, failureMilli: 0 },
+      { ...counted, callsMin: 11 },
+      { ...counted, callsMin: 0 },
+      { ...counted, windowCalls: 257 },
+      { ...timed, callsMin: 65_536 },
+      { ...timed, callsMin: 0 },
+      { ...timed, windowMs: 0.009 },
+      { consecutive: 0 },
+    ];
+    for (const it of refused) expect([it, status(it)]).toEqual([it, ARGUMENT]);
+  });
+
+  test("so many probes as are permitted, so many successes as are wanted, up to 65,535", () => {
+    const handle = create({ consecutive: 1, permits: 65_535, successesMin: 65_535 });
+    const acquire = () => raw.breakerAcquire(handle, 200);
+    raw.breakerReturn(handle, raw.breakerAcquire(handle, 0), FAILURE, 0, 0);
+    const permits = Array.from({ length: 65_535 }, acquire);
+    expect([Math.min(...permits) > 0, acquire()]).toEqual([true, OPEN]);
+    for (const [index, permit] of permits.entries())
+      expect(raw.breakerReturn(handle, permit, SUCCESS, 0, 200)).toBe(index === 65_534 ? CLOSED : HALF_OPEN);
+    raw.breakerFree(handle);
+  });
+});
+
 describe("handles", () => {
   test("of more breakers than the pool began with are distinct, and stay right as it grows", () => {
     const handles = Array.from({ length: 300 }, (_, index) =>

@@ -71,6 +71,18 @@ describe("a byte ring", () => {
     expect(raw.ringPush(ring, buffer, 0x1_0000)).toBe(ARGUMENT);
   });
 
+  test("takes the longest record there is, and a ring of the least memory one of a byte", () => {
+    const long = core.allocate(HEADER + 70_000);
+    expect(raw.ringInit(long, HEADER + 70_000)).toBe(0);
+    expect(raw.ringPush(long, buffer, 0xffff)).toBe(0);
+    expect([raw.ringUsed(long), raw.ringPop(long, buffer, 0xffff)]).toEqual([0x1_0003, 0xffff]);
+    open(5);
+    expect([push(bytes(1)), pushDropping(bytes(2)), push(bytes())]).toEqual([0, 1, OVERFLOW]);
+    expect(contents()).toEqual([bytes(2)]);
+    expect(raw.ringPeek(ring, buffer, 1)).toBe(1);
+    expect(raw.ringPeek(ring, buffer, 0)).toBe(SPACE);
+  });
+
   test("keeps a record that the reader has no room for", () => {
     open(64);
     push(bytes(1, 2, 3));
@@ -139,6 +151,45 @@ describe("a byte ring", () => {
 });
 
 describe("a ring after a reset", () => {
+  test("in the middle of its init is no ring, rather than the one before with another size", () => {
+    // At the memory's end the init traps where it writes the counters: as far as a reset let it come.
+    const end = core.bytes().length;
+    const at = end - 32;
+    const view = new DataView(core.bytes().buffer);
+    open(16);
+    view.setUint32(at, view.getUint32(ring, true), true);
+    expect(() => raw.ringInit(at, HEADER + 100)).toThrow(WebAssembly.RuntimeError);
+    expect(view.getUint32(at, true)).not.toBe(view.getUint32(ring, true));
+    view.setBigUint64(at, 0n, true);
+  });
+
+  test("with a state that cannot be, although its check fits, is no ring; a full one is", () => {
+    const rotate = (word: number, by: number) => (word << by) | (word >>> (32 - by));
+    const checkOf = (capacity: number, head: number, used: number, count: number) => {
+      const first = rotate(0x9e3779b9 ^ capacity, 5) ^ Math.imul(head, 0x85ebca6b);
+      const second = rotate(first, 7) ^ Math.imul(used, 0xc2b2ae35);
+      return rotate(second, 11) ^ Math.imul(count, 0x27d4eb2f);
+    };
+    const recovered = (head: number, used: number, count: number) => {
+      open(CAPACITY);
+      // Sixteen records without bytes, whose check is that of none.
+      for (let index = 0; index < CAPACITY; index += 4) push(bytes());
+      const view = new DataView(core.bytes().buffer);
+      for (const copy of [8, 24])
+        for (const [index, value] of [head, used, count, checkOf(CAPACITY, head, used, count)].entries())
+          view.setUint32(ring + copy + 4 * index, value, true);
+      return raw.ringRecover(ring, HEADER + CAPACITY);
+    };
+    expect(recovered(0, CAPACITY, 16)).toBe(16);
+    expect(recovered(CAPACITY - 4, CAPACITY, 16)).toBe(16);
+    expect(recovered(CAPACITY, 0, 0)).toBe(ARGUMENT);
+    expect(recovered(0, CAPACITY + 4, 16)).toBe(ARGUMENT);
+    // More records than its bytes can be, or bytes that are no whole record: what is whole is kept.
+    expect([recovered(0, 8, 3), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([2, 1, 8]);
+    expect([recovered(0, 7, 2), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([1, 1, 4]);
+    expect([recovered(0, 8, 1), raw.ringDropped(ring), raw.ringUsed(ring)]).toEqual([1, 0, 4]);
+  });
+
   const CAPACITY = 64;
   const snapshot = (): Uint8Array => core.bytes().slice(ring, ring + HEADER + CAPACITY);
 

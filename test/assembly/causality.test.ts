@@ -163,6 +163,120 @@ describe("a vector", () => {
   });
 });
 
+describe("a vector beside a map", () => {
+  const CAPACITY = 4;
+  const node = fc.constantFrom(...NODES, 2n, 8n);
+  const step = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ node, counter: fc.bigInt(0n, 6n), ms: fc.bigInt(0n, 9n) }) },
+    { weight: 1, arbitrary: fc.record({ keep: fc.nat(4), beforeMs: fc.bigInt(0n, 11n) }) },
+  );
+  type Entries = Map<bigint, { counter: bigint; ms: bigint }>;
+  const sorted = (entries: Entries) => [...entries].sort(([x], [y]) => (x < y ? -1 : 1));
+  /** In memory that was used before; what it held last stays behind the entries. */
+  type Step =
+    | { readonly node: bigint; readonly counter: bigint; readonly ms: bigint }
+    | { readonly keep: number; readonly beforeMs: bigint };
+  const filled = (steps: readonly Step[], capacity = CAPACITY) => {
+    const bytes = raw.vectorBytes(capacity);
+    const at = core.allocate(bytes + 8);
+    core.bytes().fill(0xff, at, at + bytes + 8);
+    expect(raw.vectorInit(at, capacity)).toBe(0);
+    const entries: Entries = new Map();
+    for (const one of steps) {
+      if ("keep" in one) {
+        let dropped = 0;
+        while (entries.size > one.keep) {
+          const [oldest, entry] = sorted(entries).reduce((a, b) => (b[1].ms < a[1].ms ? b : a));
+          if (entry.ms >= one.beforeMs) break;
+          entries.delete(oldest);
+          dropped += 1;
+        }
+        expect(raw.vectorPrune(at, one.keep, one.beforeMs)).toBe(dropped);
+      } else {
+        const before = entries.get(one.node);
+        const isFull = one.counter > 0n && before === undefined && entries.size === capacity;
+        expect(raw.vectorRaise(at, one.node, one.counter, one.ms)).toBe(isFull ? FULL : 0);
+        if (!isFull && one.counter > (before?.counter ?? 0n))
+          entries.set(one.node, { counter: one.counter, ms: one.ms });
+      }
+      expectEntries(at, entries);
+    }
+    expect(core.bytes()[at + bytes]).toBe(0xff);
+    return { at, entries };
+  };
+  const expectEntries = (at: number, entries: Entries) => {
+    const view = new DataView(core.bytes().buffer);
+    const told = Array.from({ length: raw.vectorCount(at) }, (_, index) =>
+      [0, 8, 16].map((offset) => view.getBigUint64(at + 8 + 24 * index + offset, true)),
+    );
+    expect(told).toEqual(sorted(entries).map(([name, { counter, ms }]) => [name, counter, ms]));
+    for (const name of [...NODES, 2n, 8n, 100n])
+      expect(u64(raw.vectorGet(at, name))).toBe(entries.get(name)?.counter ?? 0n);
+  };
+
+  test("raises, prunes, merges and compares as the map does", () => {
+    const steps = fc.array(step, { maxLength: 14 });
+    fc.assert(
+      fc.property(steps, steps, fc.bigInt(0n, 9n), (left, right, ms) => {
+        const [a, b] = [filled(left), filled(right)];
+        const names = [...new Set([...a.entries.keys(), ...b.entries.keys()])];
+        const of = (entries: Entries, name: bigint) => entries.get(name)?.counter ?? 0n;
+        const isLess = names.some((name) => of(a.entries, name) < of(b.entries, name));
+        const isMore = names.some((name) => of(a.entries, name) > of(b.entries, name));
+        expect(raw.vectorCompare(a.at, b.at)).toBe(
+          isLess ? (isMore ? CONCURRENT : BEFORE) : isMore ? AFTER : EQUAL,
+        );
+        const fits = names.length <= CAPACITY;
+        expect(raw.vectorMerge(a.at, b.at, ms)).toBe(fits ? 0 : FULL);
+        if (fits)
+          for (const [name, { counter }] of b.entries)
+            if (counter > of(a.entries, name)) a.entries.set(name, { counter, ms });
+        expectEntries(a.at, a.entries);
+        expectEntries(b.at, b.entries);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("has 1 to 4,096 nodes, and dots 1 to 1,024", () => {
+    expect([0, 1, 4096, 4097].map((capacity) => raw.vectorBytes(capacity))).toEqual([0, 32, 98_312, 0]);
+    expect([0, 1, 1024, 1025].map((capacity) => raw.dotsBytes(capacity))).toEqual([0, 24, 16_392, 0]);
+  });
+
+  test("a writer whose context was pruned needs no room for what was dropped", () => {
+    const context = filled([
+      { node: 3n, counter: 1n, ms: 1n },
+      { node: 7n, counter: 1n, ms: 2n },
+      { keep: 1, beforeMs: 2n },
+    ]);
+    const [seen, dots] = [vector(1), core.allocate(raw.dotsBytes(1))];
+    raw.dotsInit(dots, 1);
+    expect(raw.dotsWrite(dots, seen, context.at, 7n, 5n)).toBe(0);
+    expect([raw.dotNode(dots, 0), raw.dotCounter(dots, 0)]).toEqual([7n, 2n]);
+    // Three siblings have no room where there are two, whichever of them is the third.
+    const [two, one, seenTwo, seenOne] = [
+      core.allocate(raw.dotsBytes(2)),
+      core.allocate(raw.dotsBytes(2)),
+      vector(),
+      vector(),
+    ];
+    for (const at of [two, one]) raw.dotsInit(at, 2);
+    const nothing = vector();
+    for (let n = 0; n < 2; n += 1) raw.dotsWrite(two, seenTwo, nothing, 3n, 0n);
+    raw.dotsWrite(one, seenOne, nothing, 7n, 0n);
+    expect(raw.dotsSync(two, seenTwo, one, seenOne, 0n)).toBe(FULL);
+    expect(raw.dotsSync(one, seenOne, two, seenTwo, 0n)).toBe(FULL);
+    expect([raw.dotsCount(two), raw.dotsCount(one)]).toEqual([2, 1]);
+    // The other replica has as many dots as there is room for, and one of them is here already.
+    const other = core.allocate(raw.dotsBytes(1));
+    raw.dotsInit(other, 1);
+    expect(raw.dotsSync(other, vector(1), dots, seen, 6n)).toBe(0);
+    expect([raw.dotsCount(other), raw.dotNode(other, 0), raw.dotCounter(other, 0)]).toEqual([1, 7n, 2n]);
+    expect(raw.dotsSync(other, seen, dots, seen, 6n)).toBe(0);
+    expect(raw.dotsCount(other)).toBe(1);
+  });
+});
+
 describe("a Lamport clock", () => {
   test("goes on after what was persisted, refuses a jump that would use it up, and ends rather than begins anew", () => {
     const at = core.allocate(8);

@@ -90,10 +90,21 @@ describe("COBS", () => {
     );
   });
 
+  test("nothing takes one byte", () => {
+    const to = core.allocate(8);
+    expect([0, 1].map((capacity) => core.raw.cobsEncode(to, 0, to, capacity))).toEqual([-123, 1]);
+    expect(core.raw.cobsDecode(to, 1, to, 0)).toBe(0);
+  });
+
   test("writes nothing beyond the room it has", () => {
     const from = core.allocate(600);
     const to = core.allocate(700);
-    const cases = [Uint8Array.from(run(1, 255)), hex("11 00 22 00 33"), new Uint8Array(3)];
+    const cases = [
+      Uint8Array.from(run(1, 255)),
+      Uint8Array.from([...run(2, 255), 0]),
+      hex("11 00 22 00 33"),
+      new Uint8Array(3),
+    ];
     for (const plain of cases) {
       const encoded = codec.cobsEncode(plain) as Uint8Array;
       for (let capacity = 0; capacity < encoded.length; capacity += 1) {

@@ -199,6 +199,48 @@ describe("what lies there after a reset", () => {
     }
   });
 
+  test("a head whose newest entry is none costs all, although its check fits; the last there is does not", () => {
+    const newest = (index: number) => {
+      const at = monitor();
+      for (let n = 0; n < 5; n += 1) record(at, { code: 203, name: "app", severity: 2, detail: 7n, us: 0n });
+      const view = new DataView(core.bytes().buffer);
+      view.setUint8(at + 22, index);
+      view.setUint32(at + 4, raw.crc32(at + 8, 16), true);
+      return raw.monitorRecover(at, 1);
+    };
+    expect([newest(0), newest(5), newest(6)]).toEqual([0, 0, -1]);
+  });
+
+  test("a name of just sixteen bytes is kept whole, whatever lies behind it", () => {
+    const at = monitor();
+    const name = core.allocate(24);
+    core.bytes().fill(0x61, name, name + 16);
+    core.bytes().fill(0x80, name + 16, name + 24);
+    raw.monitorRecord(at, 206, 2, name, 16, 0n, 0n);
+    expect(rowsOf(at)).toEqual([{ code: 206, name: "a".repeat(16), count: 1 }]);
+    expect(raw.monitorRate(at, 206, name, 16, 0n)).toBe(1);
+  });
+
+  test("counts of a window and of evictions stop at 65,535, the others go on", () => {
+    const at = monitor();
+    const one = { code: 206, name: "app", severity: 2, detail: 0n, us: 0n };
+    for (let n = 0; n < 65_537; n += 1) record(at, one);
+    const app = named("app");
+    expect(raw.monitorRate(at, 206, app.at, app.length, 0n)).toBe(65_535);
+    expect(rowsOf(at)).toEqual([{ code: 206, name: "app", count: 65_537 }]);
+    for (let n = 0; n < 65_543; n += 1) record(at, { ...one, code: 300 + (n % 100), us: BigInt(1100 * n) });
+    expect([raw.monitorEvicted(at), raw.monitorTotal(at)]).toEqual([65_535, 65_537 + 65_543]);
+    // The worst that a row has seen stays its severity.
+    const severity = (worst: number) => {
+      record(at, { ...one, severity: worst, us: 90_000_000n });
+      const row = Array.from({ length: ROWS }, (_, index) => raw.monitorRow(at, index)).find(
+        (it) => raw.monitorCode(it) === 206,
+      );
+      return core.bytes()[(row ?? 0) + 4];
+    };
+    expect([1, 4, 2].map(severity)).toEqual([1, 4, 4]);
+  });
+
   test("the supervisor's number is kept with the rest", () => {
     const at = filled();
     raw.monitorCrashesSet(at, 4);

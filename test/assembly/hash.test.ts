@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { ERRORS } from "../../protocols/table.ts";
 import { openTestCore } from "../support/core.ts";
+import { slowHash } from "../support/slow-hash.ts";
 
 const core = openTestCore();
 const { raw } = core;
@@ -28,6 +29,15 @@ test.each([
   ["Call me Ishmael. Some years ago--never mind how long precisely-", 0n, "02a2e85470d6fd96"],
 ])("XXH64 of %j with seed %d", (text, seed, expected) => {
   expect(xxh64(text, seed)).toBe(expected);
+});
+
+test("XXH64 of every length up to three stripes is the slow one's", () => {
+  const at = core.allocate(128);
+  for (let length = 0; length <= 100; length += 1) {
+    const bytes = Uint8Array.from({ length }, (_, index) => (index * 37 + length) & 0xff);
+    core.bytes().set(bytes, at);
+    expect(BigInt.asUintN(64, raw.xxh64(at, length, 7n)), `${length} bytes`).toBe(slowHash(bytes, 7n));
+  }
 });
 
 // Values of the reference code in the paper, as its ports check them.

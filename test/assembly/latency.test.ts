@@ -103,6 +103,10 @@ describe("a last good value", () => {
     raw.lastGoodStore(ageless, 0);
     expect(raw.lastGoodCheck(ageless, 8e12)).toBe(0);
     raw.lastGoodFree(ageless);
+    const fresh = raw.lastGoodCreate(0);
+    raw.lastGoodStore(fresh, 5);
+    expect([5, 4, 5.001].map((nowMs) => raw.lastGoodCheck(fresh, nowMs))).toEqual([0, 0, NO_FALLBACK]);
+    raw.lastGoodFree(fresh);
   });
 
   test("misuse has a code", () => {

@@ -169,6 +169,7 @@ describe("decoding", () => {
     ["the least integer", "3b001ffffffffffffe", -Number.MAX_SAFE_INTEGER],
     ["a fraction", "fa 3fc00000", 1.5],
     ["a float beyond the integers", "fa 5a000000", 2 ** 53],
+    ["a float below the integers", "fa da000000", -(2 ** 53)],
     ["a text", "63 616263", "abc"],
   ])("value: %s", (_, bytes, expected) => {
     expect(value(bytes)).toMatchObject({ value: expected });
@@ -177,6 +178,7 @@ describe("decoding", () => {
     ["an integral float", "fa 3f800000", "CBOR_NONCANONICAL"],
     ["minus zero", "fa 80000000", "CBOR_NONCANONICAL"],
     ["2^53 - 1 as a float", "fb 433fffffffffffff", "CBOR_NONCANONICAL"],
+    ["1 - 2^53 as a float", "fb c33fffffffffffff", "CBOR_NONCANONICAL"],
     ["an integer beyond 2^53 - 1", "1b0020000000000000", "CBOR_RANGE"],
     ["null", "f6", "CBOR_TYPE"],
     ["undefined", "f7", "CBOR_TYPE"],
@@ -193,6 +195,7 @@ describe("decoding", () => {
   test.each([
     ["a number", "1863"],
     ["a negative number", "20"],
+    ["negative numbers with longer heads", "82 3863 3a00010000"],
     ["bytes", "43 000102"],
     ["text that is not UTF-8", "61 ff"],
     ["null", "f6"],

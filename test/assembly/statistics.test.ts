@@ -8,9 +8,6 @@ const core = openTestCore();
 const { raw } = core;
 const ARGUMENT = -ERRORS.ARGUMENT.number;
 
-/** Value of rank ceil(q * n), from 1. */
-const exactQuantile = (sorted: readonly number[], q: number) =>
-  sorted[Math.max(1, Math.ceil(q * sorted.length - 1e-9)) - 1] as number;
 const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
 /** A reproducible stream: normal by twelve uniforms. */
 function normals(count: number, seed = 1): number[] {
@@ -22,82 +19,21 @@ function normals(count: number, seed = 1): number[] {
   return Array.from({ length: count }, () => Array.from({ length: 12 }, unit).reduce((a, b) => a + b) - 6);
 }
 
-describe("a histogram", () => {
-  const made = (bits: number) => {
-    const at = core.allocate(raw.histogramBytes(bits));
-    expect(raw.histogramInit(at, bits)).toBe(0);
-    return at;
-  };
-  const value = fc.oneof(fc.nat(40), fc.nat(5_000), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
-  const values = fc.array(value, { minLength: 1, maxLength: 200, size: "max" });
-
-  test("gives the value of a rank, the first for what is no rank, the last for ranks beyond", () => {
-    const at = made(10);
-    for (const one of [30, 10, 20]) raw.histogramRecord(at, one, 1);
-    const ranks = [1, 2, 3, 0, -5, Number.NaN, 4, 2 ** 60, Number.POSITIVE_INFINITY];
-    expect(ranks.map((rank) => raw.histogramValueAt(at, rank) >>> 0)).toEqual([
-      10, 20, 30, 10, 10, 10, 30, 30, 30,
-    ]);
-  });
-
-  test("every quantile is at most one part of 2^bits too high, and never too low", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10 }), values, (bits, all) => {
-        const at = made(bits);
-        for (const it of all) raw.histogramRecord(at, it, 1);
-        const sorted = ascending(all);
-        for (const thousandths of [0, 1, 250, 500, 900, 990, 999, 1000]) {
-          const exact = exactQuantile(sorted, thousandths / 1000);
-          const told = raw.histogramQuantile(at, thousandths) >>> 0;
-          expect(told).toBeGreaterThanOrEqual(exact);
-          expect(told).toBeLessThanOrEqual(exact * (1 + 2 ** -bits));
-        }
-        expect([raw.histogramLowest(at) >>> 0, raw.histogramHighest(at) >>> 0]).toEqual([
-          sorted[0],
-          sorted.at(-1),
-        ]);
-        expect(raw.histogramMean(at)).toBeCloseTo(all.reduce((a, b) => a + b, 0) / all.length, 3);
-      }),
-      { numRuns: 500 },
-    );
-  });
-
-  test("two merged are as if one had seen all; others are refused", () => {
-    fc.assert(
-      fc.property(values, values, (left, right) => {
-        const [a, b, both] = [made(5), made(5), made(5)];
-        for (const it of left) raw.histogramRecord(a, it, 1);
-        for (const it of right) raw.histogramRecord(b, it, 1);
-        for (const it of [...left, ...right]) raw.histogramRecord(both, it, 1);
-        expect(raw.histogramMerge(a, b)).toBe(0);
-        const bytes = (at: number) => [...core.bytes().subarray(at, at + raw.histogramBytes(5))];
-        expect(bytes(a)).toEqual(bytes(both));
-      }),
-      { numRuns: 100 },
-    );
-    expect(raw.histogramMerge(made(3), made(4))).toBe(ARGUMENT);
-  });
-
-  test("counts saturate and do not begin anew; sizes are as documented; empty is 0", () => {
-    expect([raw.histogramBytes(3), raw.histogramBytes(5), raw.histogramBytes(7)]).toEqual([
-      992, 3616, 13_344,
-    ]);
-    expect([raw.histogramBytes(0), raw.histogramBytes(11)]).toEqual([0, 0]);
-    const at = made(3);
-    expect(raw.histogramInit(at, 0)).toBe(ARGUMENT);
-    expect([raw.histogramQuantile(at, 500), raw.histogramMean(at)]).toEqual([0, 0]);
-    for (let n = 0; n < 3; n += 1) raw.histogramRecord(at, 7, 2 ** 32 - 1);
-    raw.histogramRecord(at, 9, 0);
-    raw.histogramRecord(at, 100, 1);
-    expect(raw.histogramQuantile(at, 500)).toBe(7);
-    expect(raw.histogramTotal(at)).toBe(2n ** 32n);
-    expect(raw.histogramMean(at)).toBeCloseTo(7, 5);
-    raw.histogramReset(at);
-    expect(raw.histogramTotal(at)).toBe(0n);
-  });
-});
-
 describe("Welford", () => {
+  test("an empty half changes nothing, and takes on the other", () => {
+    const [one, empty] = [core.allocate(24), core.allocate(24)];
+    for (const at of [one, empty]) raw.welfordInit(at);
+    for (const value of [3, 5]) raw.welfordUpdate(one, value);
+    const told = (at: number) => [raw.welfordCount(at), raw.welfordMean(at), raw.welfordVariance(at)];
+    raw.welfordMerge(one, empty);
+    expect(told(one)).toEqual([2n, 4, 2]);
+    raw.welfordMerge(empty, one);
+    expect(told(empty)).toEqual([2n, 4, 2]);
+    for (const at of [one, empty]) raw.welfordInit(at);
+    raw.welfordMerge(empty, one);
+    expect(told(empty)).toEqual([0n, 0, 0]);
+  });
+
   test("mean and variance as two passes have them, merged or not, far from zero", () => {
     const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
     fc.assert(
@@ -134,42 +70,29 @@ describe("Welford", () => {
   });
 });
 
-describe("P²", () => {
-  test("the paper's own example, value for value", () => {
-    // Table I of the paper: the median of twenty observations.
-    const observations = [
-      0.02, 0.15, 0.74, 3.39, 0.83, 22.37, 10.15, 15.43, 38.62, 15.92, 34.6, 10.28, 1.47, 0.4, 0.05, 11.39,
-      0.27, 0.42, 0.09, 11.37,
-    ];
-    const at = core.allocate(96);
-    expect(raw.p2Init(at, 0.5)).toBe(0);
-    for (const it of observations) raw.p2Update(at, it);
-    expect(raw.p2Value(at)).toBeCloseTo(4.44, 2);
-    expect(raw.p2Count(at)).toBe(20n);
-  });
-
-  test.each([0.1, 0.5, 0.9, 0.99])("quantile %d of a normal stream to within 2 % of its spread", (q) => {
-    const all = normals(20_000, 7);
-    const at = core.allocate(96);
-    raw.p2Init(at, q);
-    for (const it of all) raw.p2Update(at, it);
-    expect(Math.abs(raw.p2Value(at) - exactQuantile(ascending(all), q))).toBeLessThan(0.06);
-  });
-
-  test("few values by rank, none is NaN, odd ones are passed over or refused", () => {
-    const at = core.allocate(96);
-    for (const q of [0, 1, -1, Number.NaN]) expect(raw.p2Init(at, q)).toBe(ARGUMENT);
-    raw.p2Init(at, 0.5);
-    expect(raw.p2Value(at)).toBeNaN();
-    for (const it of [9, Number.NaN, 1, Number.NEGATIVE_INFINITY, 5]) raw.p2Update(at, it);
-    expect(raw.p2Value(at)).toBe(5);
-    // What comes in from now on prevails.
-    for (let n = 0; n < 100; n += 1) raw.p2Update(at, 5);
-    expect(raw.p2Value(at)).toBeCloseTo(5, 1);
-  });
-});
-
 describe("CUSUM", () => {
+  test("a sum that is the threshold is none beyond it; no slack is a slack; infinities are refused", () => {
+    const at = core.allocate(32);
+    core.bytes().fill(0xff, at, at + 32);
+    expect(raw.cusumInit(at, 0, 0, 0.5)).toBe(0);
+    expect([0.5, 0.25, -0.75, -0.25].map((it) => raw.cusumUpdate(at, it))).toEqual([0, 1, -1, 0]);
+    expect([-0.25, 0, -0.125].map((it) => raw.cusumUpdate(at, it))).toEqual([0, 0, -1]);
+    expect(
+      [Number.POSITIVE_INFINITY, 0.5, Number.NEGATIVE_INFINITY, 0.5].map((it) => raw.cusumUpdate(at, it)),
+    ).toEqual([0, 0, 0, 1]);
+    for (const none of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      expect(raw.cusumInit(at, none, 1, 5)).toBe(ARGUMENT);
+      expect(raw.cusumInit(at, 0, none, 5)).toBe(ARGUMENT);
+      expect(raw.cusumInit(at, 0, 1, none)).toBe(ARGUMENT);
+    }
+    // What a smallest number would show.
+    expect(raw.cusumInit(at, 0, 0, 1e-45)).toBe(0);
+    expect(raw.cusumUpdate(at, 0)).toBe(0);
+    raw.cusumUpdate(at, 1.2345);
+    expect([...core.bytes().subarray(at + 12, at + 20)]).toEqual(Array(8).fill(0));
+    expect(raw.cusumUpdate(at, 0)).toBe(0);
+  });
+
   test("a shift of one deviation is found within some twenty readings, and none where there is none", () => {
     const at = core.allocate(20);
     expect(raw.cusumInit(at, 10, 0.5, 8)).toBe(0);
@@ -228,6 +151,30 @@ describe("MAD", () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  test("exactly z deviations are no outlier; windows of 3 to 255 stay in their memory, whatever lay there", () => {
+    const at = core.allocate(raw.madBytes(5) + 16);
+    core.bytes().fill(0xff, at, at + raw.madBytes(5) + 16);
+    // 0.6745 * 2 / 1, in singles.
+    const z = Math.fround(Math.fround(Math.fround(0.6745) * 2) / 1);
+    expect(raw.madInit(at, 5, z, 0)).toBe(0);
+    expect(raw.madMedian(at)).toBeNaN();
+    for (const it of [8, 9, 10, 11, 12]) expect(raw.madUpdate(at, it)).toBe(0);
+    expect([raw.madUpdate(at, 12), raw.madDeviation(at)]).toEqual([0, 1]);
+    const flat = made(3, 1e-3, 0);
+    for (const it of [7, 7, 7, 7]) expect(raw.madUpdate(flat, it)).toBe(0);
+    expect([raw.madUpdate(flat, 7.5), raw.madUpdate(flat, Number.POSITIVE_INFINITY)]).toEqual([1, 0]);
+    expect(core.bytes()[at + raw.madBytes(5)]).toBe(0xff);
+    expect([raw.madBytes(3), raw.madBytes(255)]).toEqual([20 + 24, 20 + 255 * 8]);
+    for (const none of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(raw.madInit(at, 5, none, 0)).toBe(ARGUMENT);
+      expect(raw.madInit(at, 5, 3, none)).toBe(ARGUMENT);
+    }
+    // Up to the least deviation that counts.
+    expect(raw.madInit(at, 3, z, 2)).toBe(0);
+    for (const it of [5, 5, 5, 9]) expect(raw.madUpdate(at, it)).toBe(0);
+    expect(raw.madUpdate(at, 9.5)).toBe(1);
   });
 
   test("flags what lies apart, also when two fifths of the window were garbage; not before the window is full", () => {

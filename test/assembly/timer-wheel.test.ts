@@ -134,6 +134,52 @@ describe("a timer wheel", () => {
     expect(raw.wheelUsed(wheel)).toBe(0);
   });
 
+  test("whose timers are all stopped has nothing to do, wherever they lay and however late it is", () => {
+    for (const nowMs of [0, 1.024, 40, 1000, 33_600, 2e6, 3.3e7, 3.6e7, 8e8]) {
+      const wheel = create();
+      expect(raw.wheelPop(wheel, nowMs)).toBe(NONE);
+      for (let level = 0; level < 5; level += 1) {
+        for (let digit = 0; digit < 32; digit += 1) {
+          const delayMs = digit * 32 ** level * TICK_MS;
+          const handles = [1, 2].map((tag) => raw.wheelAdd(wheel, delayMs, tag, nowMs));
+          if (delayMs > 2) expect(raw.wheelNextMs(wheel)).toBeGreaterThan(0);
+          expect(raw.wheelNextMs(wheel)).toBeLessThanOrEqual(nowMs + delayMs + TICK_MS);
+          for (const handle of handles) expect(raw.wheelCancel(wheel, handle)).toBe(0);
+          expect(raw.wheelNextMs(wheel)).toBe(Number.POSITIVE_INFINITY);
+        }
+      }
+      raw.wheelFree(wheel);
+    }
+  });
+
+  test("of any capacity stays in its memory, grown or not, and has at most 1,048,574 timers", () => {
+    const [small, large] = [7, 9].map((capacity) => {
+      const bytes = raw.wheelBytes(capacity);
+      const at = core.allocate(bytes + 8);
+      core.bytes().fill(0xff, at, at + bytes + 8);
+      return { at, end: at + bytes, capacity };
+    }) as [{ at: number; end: number; capacity: number }, { at: number; end: number; capacity: number }];
+    const wheel = raw.wheelCreate(small.capacity, small.at, 0);
+    const add = (tag: number) => raw.wheelAdd(wheel, 10 * tag, tag, 0);
+    for (let tag = 0; tag < 7; tag += 1) expect(add(tag)).toBeGreaterThan(0);
+    expect(add(7)).toBe(FULL);
+    expect(raw.wheelGrow(wheel, 7, large.at)).toBe(ARGUMENT);
+    expect(raw.wheelGrow(wheel, 9, large.at)).toBe(0);
+    for (const tag of [7, 8]) expect(add(tag)).toBeGreaterThan(0);
+    expect(add(9)).toBe(FULL);
+    expect([core.bytes()[small.end], core.bytes()[large.end]]).toEqual([0xff, 0xff]);
+    expect(popAll(wheel, 100)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    for (let tag = 0; tag < 9; tag += 1) expect(add(tag)).toBeGreaterThan(0);
+    expect(raw.wheelGrow(wheel, 1_048_575, large.at)).toBe(ARGUMENT);
+    raw.wheelFree(wheel);
+    expect(raw.wheelCreate(1_048_575, small.at, 0)).toBe(ARGUMENT);
+    const bytes = raw.wheelBytes(1_048_574);
+    expect(bytes).toBe(688 + 24 * 1_048_574);
+    const most = raw.wheelCreate(1_048_574, core.allocate(bytes), 0);
+    expect(most).toBeGreaterThan(0);
+    raw.wheelFree(most);
+  });
+
   test("refuses what is no capacity, time, span or timer", () => {
     expect(raw.wheelCreate(0, memory, 0)).toBe(ARGUMENT);
     expect(raw.wheelCreate(2 ** 20, memory, 0)).toBe(ARGUMENT);

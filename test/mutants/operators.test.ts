@@ -96,7 +96,11 @@ test("the same seed chooses the same; every file and operator has its turn, and 
 
 test("a test sees what it names, what that is built upon, and what it reaches through the host", () => {
   const sight = openSight(ROOT);
-  expect(sight("assembly/resilience/retry.ts").near).toEqual(["test/assembly/retry.test.ts"]);
+  expect(sight("assembly/resilience/retry.ts").near).toEqual([
+    "test/assembly/layouts.test.ts",
+    "test/assembly/retry.test.ts",
+    "test/assembly/waits.test.ts",
+  ]);
   // By way of the breaker, the throttle and the retry budget.
   expect(sight("assembly/resilience/outcomes.ts").near).toEqual(
     expect.arrayContaining(["test/assembly/breaker.test.ts", "test/assembly/throttle.test.ts"]),
