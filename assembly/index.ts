@@ -70,7 +70,7 @@ export {
   ringRecover,
   ringRelease,
   ringUsed,
-} from "./lockfree/byte-ring";
+} from "./memory/byte-ring";
 export * from "./raw/anomalies";
 export * from "./raw/averages";
 export * from "./raw/breakers";

@@ -12,7 +12,7 @@ const inside = await openInside([
   "clock/vector",
   "errors/monitor",
   "errors/recovery",
-  "lockfree/byte-ring",
+  "memory/byte-ring",
   "resilience/breaker",
   "resilience/bulkhead",
   "resilience/concurrency",

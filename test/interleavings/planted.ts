@@ -1,9 +1,10 @@
 /** Bugs as people make them in such code, one at a time in the shared build's sources; the case that names the structure must find each. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CASES, HARNESS } from "./cases.ts";
+import { CASES } from "./cases.ts";
 import { compileShared } from "./compile.ts";
 import { explore, type Found } from "./explore.ts";
+import { HARNESS } from "./harness.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

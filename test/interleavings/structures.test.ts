@@ -3,9 +3,10 @@
  * planted in their sources, each of which must be found.
  */
 import { describe, expect, test } from "vitest";
-import { CASES, type Case, HARNESS } from "./cases.ts";
+import { CASES, type Case } from "./cases.ts";
 import { compileShared } from "./compile.ts";
 import { explore } from "./explore.ts";
+import { HARNESS } from "./harness.ts";
 import { hunt, PLANTED } from "./planted.ts";
 
 const DEEP = process.env.TARDIGRADE_DEEP === "1";

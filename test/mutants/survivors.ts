@@ -58,7 +58,7 @@ export const SURVIVORS: readonly Survivor[] = [
     reason: "the first shift is 0: both forms give the bucket",
   },
   {
-    file: "assembly/lockfree/byte-ring.ts",
+    file: "assembly/memory/byte-ring.ts",
     text: "store<u32>(at, 0);",
     from: "0",
     to: "1",
