@@ -24,6 +24,8 @@ export { eventAnnounce, eventLeave, eventSignal, eventWake } from "./lockfree/ev
 export { mapBytes, mapCapacity, mapCount, mapInit, mapNext } from "./lockfree/hash-map";
 export {
   mpmcBytes,
+  mpmcCanClaim,
+  mpmcCanTake,
   mpmcClaim,
   mpmcCount,
   mpmcInit,
@@ -39,9 +41,11 @@ export {
 export {
   recordsBytes,
   recordsCancel,
+  recordsFits,
   recordsInit,
   recordsNext,
   recordsPublish,
+  recordsReady,
   recordsRelease,
   recordsReserve,
   recordsRewind,

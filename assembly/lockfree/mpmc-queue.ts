@@ -165,6 +165,21 @@ export function mpmcShift(at: usize): i64 {
   return <i64>value;
 }
 
+/** Whether a slot could be claimed now: not while the queue is full, or stalled. */
+export function mpmcCanClaim(at: usize): bool {
+  return isTurn(at, atomic.load<u32>(at, TAIL), 0);
+}
+
+/** Whether a value could be taken now. */
+export function mpmcCanTake(at: usize): bool {
+  return isTurn(at, atomic.load<u32>(at, HEAD), 1);
+}
+
+/** True also when the position was won meanwhile: who asks tries, and asks again. */
+function isTurn(at: usize, position: u32, turn: u32): bool {
+  return <i32>(atomic.load<u32>(slotAt(at, position)) - (position + turn)) >= 0;
+}
+
 /** Values, and those being written or read, as any thread sees them, at once out of date. */
 export function mpmcCount(at: usize): u32 {
   const count = <i32>(atomic.load<u32>(at, TAIL) - atomic.load<u32>(at, HEAD));

@@ -48,15 +48,10 @@ export function recordsInit(at: usize, capacity: u32): i32 {
 export function recordsReserve(at: usize, length: u32): i32 {
   const capacity = load<u32>(at, CAPACITY);
   if (length > (capacity >> 1) - RECORD_HEADER_BYTES) return -ARGUMENT;
+  if (!recordsFits(at, length)) return -SHARED_FULL;
   const bytes = recordBytes(length);
   let pending = load<u32>(at, PENDING);
   const left = capacity - (pending & (capacity - 1));
-  const needed = left < bytes ? left + bytes : bytes;
-  if (capacity - (pending - load<u32>(at, HEAD_SEEN)) < needed) {
-    const head = atomic.load<u32>(at, HEAD);
-    store<u32>(at, head, HEAD_SEEN);
-    if (capacity - (pending - head) < needed) return -SHARED_FULL;
-  }
   if (left < bytes) {
     store<u32>(recordAt(at, pending), SKIP);
     pending += left;
@@ -65,6 +60,19 @@ export function recordsReserve(at: usize, length: u32): i32 {
   store<u32>(record, length);
   store<u32>(at, pending + bytes, PENDING);
   return <i32>(record + <usize>RECORD_HEADER_BYTES);
+}
+
+/** The producer's: whether a record of `length` bytes could be reserved now. */
+export function recordsFits(at: usize, length: u32): bool {
+  const capacity = load<u32>(at, CAPACITY);
+  const bytes = recordBytes(length);
+  const pending = load<u32>(at, PENDING);
+  const left = capacity - (pending & (capacity - 1));
+  const needed = left < bytes ? left + bytes : bytes;
+  if (capacity - (pending - load<u32>(at, HEAD_SEEN)) >= needed) return true;
+  const head = atomic.load<u32>(at, HEAD);
+  store<u32>(at, head, HEAD_SEEN);
+  return capacity - (pending - head) >= needed;
 }
 
 /** Gives all that was reserved to the consumer. */
@@ -80,19 +88,23 @@ export function recordsCancel(at: usize): void {
 
 /** The consumer's: address of the next record (its length stands 8 bytes before), or -SHARED_EMPTY. */
 export function recordsNext(at: usize): i32 {
+  if (!recordsReady(at)) return -SHARED_EMPTY;
   const capacity = load<u32>(at, CAPACITY);
   let cursor = load<u32>(at, CURSOR);
-  let tail = load<u32>(at, TAIL_SEEN);
-  if (cursor == tail) {
-    tail = atomic.load<u32>(at, TAIL);
-    store<u32>(at, tail, TAIL_SEEN);
-    if (cursor == tail) return -SHARED_EMPTY;
-  }
   // A mark is published together with the record after it.
   if (load<u32>(recordAt(at, cursor)) == SKIP) cursor += capacity - (cursor & (capacity - 1));
   const record = recordAt(at, cursor);
   store<u32>(at, cursor + recordBytes(load<u32>(record)), CURSOR);
   return <i32>(record + <usize>RECORD_HEADER_BYTES);
+}
+
+/** The consumer's: whether there is a record that was not read yet. */
+export function recordsReady(at: usize): bool {
+  const cursor = load<u32>(at, CURSOR);
+  if (cursor != load<u32>(at, TAIL_SEEN)) return true;
+  const tail = atomic.load<u32>(at, TAIL);
+  store<u32>(at, tail, TAIL_SEEN);
+  return cursor != tail;
 }
 
 /** Gives all that was read back to the producer. */

@@ -117,11 +117,9 @@ export class BytesProducer {
     const { raw } = this.#space;
     while (!this.tryPush(message)) {
       if (this.#ends.isAway("consumer")) throw this.#ends.error("consumer");
-      await this.#room.wait(() => {
-        const fits = raw.recordsReserve(this.#at, message.length) > 0;
-        if (fits) raw.recordsCancel(this.#at);
-        return fits || this.#ends.isAway("consumer");
-      });
+      await this.#room.wait(
+        () => raw.recordsFits(this.#at, message.length) !== 0 || this.#ends.isAway("consumer"),
+      );
     }
   }
 
@@ -163,7 +161,7 @@ export class BytesConsumer implements AsyncIterable<Bytes> {
     this.#space.raw.recordsRelease(this.#at);
   }
 
-  /** Waits until there is a message. False when the producer closed; rejects with SHARED_PEER_GONE. */
+  /** Waits until there is a message that was not read yet. False when the producer closed; rejects with SHARED_PEER_GONE. */
   async ready(): Promise<boolean> {
     while (!this.#hasItem()) {
       if (this.#ends.isAway("producer") && !this.#hasItem()) {
@@ -176,7 +174,7 @@ export class BytesConsumer implements AsyncIterable<Bytes> {
   }
 
   #hasItem(): boolean {
-    return this.#space.raw.recordsUsed(this.#at) !== 0;
+    return this.#space.raw.recordsReady(this.#at) !== 0;
   }
 
   /** Each message where it lies, good until the next; ends when the producer closed, throws SHARED_PEER_GONE when it is gone. */

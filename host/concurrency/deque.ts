@@ -1,4 +1,5 @@
 /** Work-stealing deque of numbers; assembly/lockfree/deque.ts has the algorithm. */
+import { TardigradeError } from "../../protocols/error.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
 import { type Handle, needed, Space } from "./space.ts";
@@ -48,7 +49,7 @@ export class Deque {
   owner(): DequeOwner {
     this.#ends.take("producer");
     return {
-      tryPush: (value) => this.#raw.dequePush(this.#at, value) === 0,
+      tryPush: (value) => this.#raw.dequePush(this.#at, word(value)) === 0,
       take: () => numberOf(this.#raw.dequeTakeNumber(this.#at)),
       close: () => this.#ends.close("producer"),
     };
@@ -91,4 +92,11 @@ export interface DequeOwner {
 
 function numberOf(value: number): number | undefined {
   return value < 0 ? undefined : value;
+}
+
+function word(value: number): number {
+  if (value >>> 0 === value) return value;
+  throw new TardigradeError("ARGUMENT", `A deque holds whole numbers from 0 to 2^32 - 1, not ${value}.`, {
+    context: { component: "lockfree" },
+  });
 }

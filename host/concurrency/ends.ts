@@ -25,15 +25,17 @@ export class Ends {
   /** Takes an end for the caller; only one that is free, or whose thread is gone. */
   take(side: Side): void {
     const { closed, gone, taken } = FLAGS[side];
-    const before = this.#space.raw.endsSet(this.#at, taken);
-    if ((before & taken) !== 0 && (before & gone) === 0) {
+    const { raw } = this.#space;
+    const isTaken = (raw.endsSet(this.#at, taken) & taken) !== 0;
+    // Of several heirs one takes the mark away.
+    if (isTaken && (raw.endsClear(this.#at, gone) & gone) === 0) {
       throw new TardigradeError(
         "ARGUMENT",
         `Another thread has the ${side}'s end; there is one ${side}. When that thread is gone, call abandon("${side}") first.`,
         { context: { component: "lockfree" } },
       );
     }
-    this.#space.raw.endsClear(this.#at, gone | closed);
+    raw.endsClear(this.#at, gone | closed);
   }
 
   close(side: Side): void {
@@ -56,8 +58,10 @@ export class Ends {
     return (this.#space.raw.endsOf(this.#at) & (closed | gone)) !== 0;
   }
 
+  /** Its thread ended without closing. */
   isGone(side: Side): boolean {
-    return (this.#space.raw.endsOf(this.#at) & FLAGS[side].gone) !== 0;
+    const { closed, gone } = FLAGS[side];
+    return (this.#space.raw.endsOf(this.#at) & (closed | gone)) === gone;
   }
 
   /** Why nothing more can be done with that side. */

@@ -30,16 +30,19 @@ export class SharedEvent {
     }
   }
 
-  /** Resolves when `isReady`, without blocking the thread. */
-  async wait(isReady: () => boolean): Promise<void> {
-    for (let spin = 0; spin < SPINS; spin += 1) if (isReady()) return;
+  /** Waits until `isReady` without blocking the thread; false when that took longer than `timeoutMs`. */
+  async wait(isReady: () => boolean, timeoutMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+    for (let spin = 0; spin < SPINS; spin += 1) if (isReady()) return true;
     const { raw, words } = this.#space;
+    const deadline = sleepClockMs() + timeoutMs;
     while (true) {
       const count = raw.eventAnnounce(this.#at);
       const isDone = isReady();
-      if (!isDone) await sleep(words, this.#at >>> 2, count, Number.POSITIVE_INFINITY);
+      const leftMs = deadline - sleepClockMs();
+      if (!isDone && leftMs > 0) await sleep(words, this.#at >>> 2, count, leftMs);
       raw.eventLeave(this.#at);
-      if (isDone || isReady()) return;
+      if (isDone || isReady()) return true;
+      if (leftMs <= 0) return false;
     }
   }
 

@@ -53,17 +53,17 @@ export class SharedMap {
 
   /** Throws SHARED_FULL when the map has seen as many keys as it holds. */
   set(key: number, value: number): void {
-    this.#room(this.#raw.mapSetNumber(this.#at, checked(key), value));
+    this.#room(this.#raw.mapSetNumber(this.#at, checked(key), word(value)));
   }
 
   /** Sets a key that has no value; false when it has one. Throws SHARED_FULL. */
   add(key: number, value: number): boolean {
-    return this.#room(this.#raw.mapAddNumber(this.#at, checked(key), value)) === 1;
+    return this.#room(this.#raw.mapAddNumber(this.#at, checked(key), word(value))) === 1;
   }
 
   /** Sets a key's value when it is `expected`; false when it is another, or there is none. */
   compareAndSet(key: number, expected: number, value: number): boolean {
-    return this.#raw.mapCompareAndSetNumber(this.#at, checked(key), expected, value) === 1;
+    return this.#raw.mapCompareAndSetNumber(this.#at, checked(key), word(expected), word(value)) === 1;
   }
 
   /** The value that it had, or undefined. */
@@ -107,6 +107,13 @@ function log2(count: number): number {
 function tables({ capacity, initial }: MapOptions): readonly [number, number] {
   const last = log2(capacity);
   return [initial === undefined ? Math.min(6, last) : log2(initial), last];
+}
+
+function word(value: number): number {
+  if (value >>> 0 === value) return value;
+  throw new TardigradeError("ARGUMENT", `A value is a whole number from 0 to 2^32 - 1, not ${value}.`, {
+    context: { component: "lockfree" },
+  });
 }
 
 function checked(key: number): number {

@@ -1,4 +1,5 @@
 /** Bounded queue of records between many threads; assembly/lockfree/mpmc-queue.ts has the algorithm, and what a thread that dies inside it holds up. */
+import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS } from "../../protocols/table.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
@@ -9,6 +10,7 @@ const ITEMS = 192;
 const ROOM = 256;
 const VALUE = 8;
 const ROW = 2 ** 32;
+const STALLED_MS = 100;
 const STALLED = -ERRORS.SHARED_STALLED.number;
 
 export interface QueueOptions<S extends Schema> {
@@ -26,6 +28,8 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
   readonly #ends: Ends;
   readonly #items: SharedEvent;
   readonly #room: SharedEvent;
+  /** When to look again: also when the queue was closed meanwhile, whose waiters wait otherwise. */
+  readonly #hasItem: () => boolean;
   #isStalled = false;
 
   private constructor(space: Space, at: number, options: QueueOptions<S>) {
@@ -38,6 +42,13 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     this.#items = new SharedEvent(space, at + ITEMS);
     this.#room = new SharedEvent(space, at + ROOM);
     this.#ends = new Ends(space, at, [this.#items, this.#room]);
+    let wasClosed = false;
+    this.#hasItem = () => {
+      const isClosed = this.#ends.isAway("producer");
+      const isNews = isClosed && !wasClosed;
+      wasClosed = isClosed;
+      return isNews || this.#raw.mpmcCanTake(at) !== 0 || (isClosed && this.count === 0);
+    };
   }
 
   static bytes<S extends Schema>(space: Pick<Space, "raw">, { schema, capacity }: QueueOptions<S>): number {
@@ -129,30 +140,32 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     while (true) {
       if (this.#ends.isAway("producer")) throw this.#ends.error("producer");
       if (this.tryPush(record)) return;
-      await this.#room.wait(() => this.count < this.capacity || this.#ends.isAway("producer"));
+      await this.#room.wait(() => this.#raw.mpmcCanClaim(this.#at) !== 0 || this.#ends.isAway("producer"));
     }
   }
 
-  /** Waits for a record. False when the queue was closed and is empty. */
+  /** Waits for a record. False when the queue was closed and is empty; rejects with SHARED_STALLED when it was closed and what is left cannot be reached. */
   async shift(read: (record: View<S>) => void): Promise<boolean> {
     while (!this.tryShift(read)) {
-      if (this.#ends.isAway("producer") && this.count === 0) return false;
-      await this.#items.wait(() => this.count > 0 || this.#ends.isAway("producer"));
+      if (this.#isOver()) return false;
+      if (!(await this.#items.wait(this.#hasItem, this.#patienceMs()))) throw stalled();
     }
     return true;
   }
 
-  /** Blocks the thread until there is a record. False when there is none within `timeoutMs`, or the queue was closed and is empty. */
+  /** Blocks the thread until there is a record. False when there is none within `timeoutMs`, or the queue was closed and is empty; throws SHARED_STALLED as `shift` rejects. */
   shiftSync(read: (record: View<S>) => void, timeoutMs?: number): boolean {
     while (!this.tryShift(read)) {
-      if (this.#ends.isAway("producer") && this.count === 0) return false;
-      if (!this.#items.waitSync(() => this.count > 0 || this.#ends.isAway("producer"), timeoutMs))
-        return false;
+      if (this.#isOver()) return false;
+      const patienceMs = this.#patienceMs();
+      if (this.#items.waitSync(this.#hasItem, patienceMs ?? timeoutMs)) continue;
+      if (patienceMs !== undefined) throw stalled();
+      return false;
     }
     return true;
   }
 
-  /** Each record as a view that is good until the next; the slot is given back then. */
+  /** Each record as a view that is good until the next; the slot is given back then. Ends when the queue was closed and is empty; throws SHARED_STALLED as `shift` rejects. */
   async *[Symbol.asyncIterator](): AsyncGenerator<View<S>, void, undefined> {
     while (true) {
       const slot = this.#raw.mpmcTake(this.#at);
@@ -163,9 +176,18 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
         } finally {
           this.#raw.mpmcRelease(this.#at, slot);
         }
-      } else if (this.#ends.isAway("producer") && this.count === 0) return;
-      else await this.#items.wait(() => this.count > 0 || this.#ends.isAway("producer"));
+      } else if (this.#isOver()) return;
+      else if (!(await this.#items.wait(this.#hasItem, this.#patienceMs()))) throw stalled();
     }
+  }
+
+  #isOver(): boolean {
+    return this.#ends.isAway("producer") && this.count === 0;
+  }
+
+  /** Of a queue that was closed, what is left comes within moments, or never: its producer died in the middle. */
+  #patienceMs(): number | undefined {
+    return this.#ends.isAway("producer") ? STALLED_MS : undefined;
   }
 
   /** Records in it, those being written or read included; at once out of date. */
@@ -184,6 +206,14 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function stalled(): TardigradeError {
+  return new TardigradeError(
+    "SHARED_STALLED",
+    "The queue was closed while a thread was in the middle of its next record, and that thread does not go on; what is behind it is lost.",
+    { context: { component: "lockfree" } },
+  );
 }
 
 /** A position, and how many from there. */

@@ -21,12 +21,16 @@ export interface SharedExports {
   recordsReserve(at: number, length: number): number;
   recordsPublish(at: number): void;
   recordsCancel(at: number): void;
+  recordsFits(at: number, length: number): number;
+  recordsReady(at: number): number;
   recordsNext(at: number): number;
   recordsRelease(at: number): void;
   recordsRewind(at: number): void;
   recordsUsed(at: number): number;
   mpmcBytes(capacity: number, stride: number): number;
   mpmcInit(at: number, capacity: number, stride: number): number;
+  mpmcCanClaim(at: number): number;
+  mpmcCanTake(at: number): number;
   mpmcClaim(at: number): number;
   mpmcPublish(at: number, slot: number): void;
   mpmcTake(at: number): number;

@@ -14,6 +14,7 @@ import { seededRandom } from "../../../host/world/random.ts";
 import { PAIR } from "../../support/lockfree/schemas.ts";
 import { thread } from "../../support/lockfree/thread.ts";
 
+const LONG_MS = 600_000;
 const DEEP = process.env.TARDIGRADE_DEEP === "1";
 const ROUNDS = DEEP ? 2000 : 30;
 /** As many as there are processors to run them at once: who waits for one overlaps with nobody. */
@@ -74,61 +75,88 @@ function judge<State, Input, Output>(
 }
 
 describe("histories of threads are linearizable", () => {
-  test("a queue of four", async () => {
-    judge(await record("queue", () => queue({ schema: PAIR, capacity: 4 }).handle), sequenceModel("fifo", 4));
-  });
-  test("a stack of four", async () => {
-    const histories = await record("stack", () => stack({ schema: PAIR, capacity: 4 }).handle);
-    // "Full" means that no block is free, and one may be in the hands of a thread: it says nothing of the records.
-    judge(
-      histories.map((history) => history.filter(({ output }) => output !== false)),
-      sequenceModel("lifo", 4),
-    );
-  });
-  test("a deque of four with its owner and a thief", async () => {
-    judge(await record("deque", () => deque({ capacity: 4 }).handle), sequenceModel("lifo", 4));
-  });
-  test("a map that grows from four slots", async () => {
-    judge(await record("map", () => map({ capacity: 64, initial: 4 }).handle), mapModel);
-  });
+  test(
+    "a queue of four",
+    async () => {
+      judge(
+        await record("queue", () => queue({ schema: PAIR, capacity: 4 }).handle),
+        sequenceModel("fifo", 4),
+      );
+    },
+    LONG_MS,
+  );
+  test(
+    "a stack of four",
+    async () => {
+      const histories = await record("stack", () => stack({ schema: PAIR, capacity: 4 }).handle);
+      // "Full" means that no block is free, and one may be in the hands of a thread: it says nothing of the records.
+      judge(
+        histories.map((history) => history.filter(({ output }) => output !== false)),
+        sequenceModel("lifo", 4),
+      );
+    },
+    LONG_MS,
+  );
+  test(
+    "a deque of four with its owner and a thief",
+    async () => {
+      judge(await record("deque", () => deque({ capacity: 4 }).handle), sequenceModel("lifo", 4));
+    },
+    LONG_MS,
+  );
+  test(
+    "a map that grows from four slots",
+    async () => {
+      judge(await record("map", () => map({ capacity: 64, initial: 4 }).handle), mapModel);
+    },
+    LONG_MS,
+  );
 });
 
 describe("traffic", () => {
   const COUNT = DEEP ? 20_000_000 : 200_000;
-  test(`${COUNT} records through a ring, in order and whole`, async () => {
-    const one = ring({ schema: PAIR, capacity: 256 });
-    const { result } = thread({ job: "produceSync", handle: one.handle, count: COUNT });
-    const consumer = one.consumer();
-    let next = 0;
-    let wrong = 0;
-    while (next < COUNT) {
-      consumer.shiftBatch(64, ({ id, check }) => {
-        if (id !== next || check !== (id * 3) >>> 0) wrong += 1;
-        next += 1;
-      });
-      if (next < COUNT) consumer.waitSync();
-    }
-    await result;
-    expect(wrong).toBe(0);
-  }, 600_000);
+  test(
+    `${COUNT} records through a ring, in order and whole`,
+    async () => {
+      const one = ring({ schema: PAIR, capacity: 256 });
+      const { result } = thread({ job: "produceSync", handle: one.handle, count: COUNT });
+      const consumer = one.consumer();
+      let next = 0;
+      let wrong = 0;
+      while (next < COUNT) {
+        consumer.shiftBatch(64, ({ id, check }) => {
+          if (id !== next || check !== (id * 3) >>> 0) wrong += 1;
+          next += 1;
+        });
+        if (next < COUNT) consumer.waitSync();
+      }
+      await result;
+      expect(wrong).toBe(0);
+    },
+    LONG_MS,
+  );
 
-  test(`${COUNT / 4} records through a queue, two threads and this one: the sums agree, each producer's in order`, async () => {
-    const one = queue({ schema: PAIR, capacity: 64 });
-    const count = COUNT / 8;
-    const producers = [0, 1].map((index) =>
-      thread({ job: "queuePush", handle: one.handle, from: index * count, count }),
-    );
-    const last = [-1, -1];
-    let wrong = 0;
-    for (let got = 0; got < 2 * count; got += 1) {
-      one.shiftSync(({ id, check }) => {
-        const producer = id < count ? 0 : 1;
-        const number = id - producer * count;
-        if (number !== (last[producer] ?? 0) + 1 || check !== (id * 3) >>> 0) wrong += 1;
-        last[producer] = number;
-      });
-    }
-    await Promise.all(producers.map(({ result }) => result));
-    expect([wrong, ...last, one.count]).toEqual([0, count - 1, count - 1, 0]);
-  }, 600_000);
+  test(
+    `${COUNT / 4} records through a queue, two threads and this one: the sums agree, each producer's in order`,
+    async () => {
+      const one = queue({ schema: PAIR, capacity: 64 });
+      const count = COUNT / 8;
+      const producers = [0, 1].map((index) =>
+        thread({ job: "queuePush", handle: one.handle, from: index * count, count }),
+      );
+      const last = [-1, -1];
+      let wrong = 0;
+      for (let got = 0; got < 2 * count; got += 1) {
+        one.shiftSync(({ id, check }) => {
+          const producer = id < count ? 0 : 1;
+          const number = id - producer * count;
+          if (number !== (last[producer] ?? 0) + 1 || check !== (id * 3) >>> 0) wrong += 1;
+          last[producer] = number;
+        });
+      }
+      await Promise.all(producers.map(({ result }) => result));
+      expect([wrong, ...last, one.count]).toEqual([0, count - 1, count - 1, 0]);
+    },
+    LONG_MS,
+  );
 });

@@ -76,6 +76,16 @@ describe("a ring of records", () => {
     expect(ids.at(-1)).toBe(10);
   });
 
+  test("a producer that closed and whose thread ended then: the reader ends well", async () => {
+    const one = ring({ schema: PAIR, capacity: 64 });
+    const { worker, exit } = thread({ job: "produce", handle: one.handle, count: 10 });
+    abandonOnExit(worker, one, "producer");
+    await exit;
+    let next = 0;
+    for await (const { id } of one.consumer()) expect(id).toBe(next++);
+    expect(next).toBe(10);
+  });
+
   test("a consumer that closed: the producer's push rejects, one that waits too", async () => {
     const one = ring({ schema: PAIR, capacity: 4 });
     const producer = one.producer();
@@ -178,6 +188,24 @@ describe("a ring of bytes", () => {
       Uint8Array.of(2),
       undefined,
     ]);
+  });
+
+  test("what was reserved stays so while a push waits for room; a message read and not released is not read again", async () => {
+    const one = bytesRing({ capacityBytes: 64 });
+    const [producer, consumer] = [one.producer(), one.consumer()];
+    producer.tryPush(new Uint8Array(16).fill(1));
+    producer.reserve(16)?.fill(2);
+    const waiting = producer.push(new Uint8Array(16).fill(3));
+    await new Promise(setImmediate);
+    expect(consumer.next()?.[0]).toBe(1);
+    const more = consumer.ready();
+    expect(await Promise.race([more, new Promise((resolve) => setTimeout(resolve, 20, "none"))])).toBe(
+      "none",
+    );
+    consumer.release();
+    await waiting;
+    expect(await more).toBe(true);
+    expect([consumer.next()?.[0], consumer.next()?.[0]]).toEqual([2, 3]);
   });
 
   test("crosses threads in order", async () => {

@@ -1,6 +1,7 @@
 /** Structures that many threads share: each beside its model in one thread, then from several. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { SharedExports } from "../../../host/concurrency/shared-exports.ts";
 import { deque, latest, map, pool, queue, stack } from "../../../host/exports/lockfree.ts";
 import { PAIR, WIDE } from "../../support/lockfree/schemas.ts";
 import { thread } from "../../support/lockfree/thread.ts";
@@ -74,6 +75,29 @@ describe("a queue", () => {
       }
     }
     await expect(one.push(record(1))).rejects.toMatchObject({ code: "SHARED_CLOSED" });
+  });
+
+  test("a producer that stopped in the middle: who waits sleeps, and is told when the queue is closed", async () => {
+    const one = queue({ schema: PAIR, capacity: 4 });
+    // As if its thread had been ended there: claimed by nobody who will publish it.
+    const { module, memory, at } = one.handle;
+    const raw = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SharedExports;
+    raw.mpmcClaim(at);
+    one.tryPush(record(1));
+    expect(one.tryShift(() => {})).toBe(false);
+    expect(one.isStalled).toBe(true);
+    expect(one.shiftSync(() => {}, 5)).toBe(false);
+    const waiting = one.shift(() => {});
+    expect(await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 20, "sleeps"))])).toBe(
+      "sleeps",
+    );
+    one.close();
+    await expect(waiting).rejects.toMatchObject({ code: "SHARED_STALLED" });
+    expect(() => one.shiftSync(() => {})).toThrow(/in the middle/);
+    const reading = (async () => {
+      for await (const _ of one);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "SHARED_STALLED" });
   });
 
   test("an exception while writing or reading holds up nobody", () => {
@@ -274,6 +298,8 @@ describe("a map", () => {
     expect(one.get(2 ** 53 - 2)).toBeUndefined();
     expect(() => one.get(-1)).toThrow(/whole number/);
     expect(() => one.get(2 ** 53)).toThrow(/whole number/);
+    expect(() => one.set(1, 1.5)).toThrow(/value is a whole number/);
+    expect(() => one.compareAndSet(1, -1, 2)).toThrow(/value is a whole number/);
     expect(() => map({ capacity: 2 ** 25 })).toThrow(/2\^24/);
   });
 
