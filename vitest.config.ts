@@ -14,6 +14,8 @@ const ROOMS = [
   "host/core",
   "host/io",
   "host/store",
+  "host/concurrency",
+  "host/world",
   "host/gateway",
   "host/observe",
   "host/api",
