@@ -13,15 +13,15 @@ export {
   poolInit,
   poolReclaim,
 } from "./lockfree/block-pool";
-export { dequeBytes, dequeCount, dequeInit, dequePush } from "./lockfree/deque";
+export { dequeBytes, dequeCount, dequeInit, dequePush, dequeRecover } from "./lockfree/deque";
 
 import { dequeSteal, dequeTake } from "./lockfree/deque";
-import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapSet, mapSlotAt } from "./lockfree/hash-map";
+import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapKeyAt, mapSet } from "./lockfree/hash-map";
 import { mpmcClaimRow, mpmcTakeRow } from "./lockfree/mpmc-queue";
 
 export { endsClear, endsOf, endsSet } from "./lockfree/ends";
 export { eventAnnounce, eventLeave, eventSignal, eventWake } from "./lockfree/event";
-export { mapBytes, mapCapacity, mapCount, mapInit, mapNext } from "./lockfree/hash-map";
+export { mapBytes, mapCount, mapInit, mapNext, mapTable } from "./lockfree/hash-map";
 export {
   mpmcBytes,
   mpmcCanClaim,
@@ -100,9 +100,9 @@ export function mapCompareAndSetNumber(at: usize, key: f64, expected: u32, value
 export function mapDeleteNumber(at: usize, key: f64): f64 {
   return <f64>mapDelete(at, keyOf(key));
 }
-/** The key of what mapNext found. */
-export function mapKeyNumber(at: usize, next: u32): f64 {
-  return <f64>(atomic.load<u64>(mapSlotAt(at, next)) - 1);
+/** The key at an index where mapNext found one. */
+export function mapKeyNumber(at: usize, table: u32, index: u32): f64 {
+  return <f64>(mapKeyAt(at, table, index) - 1);
 }
 
 /** 0 stands for a slot without a key. */

@@ -1,6 +1,6 @@
 /** The other thread of bench/lockfree.ts: sends what it is asked for, and says when it is done. */
 import { parentPort, workerData } from "node:worker_threads";
-import { layoutOf } from "../host/concurrency/schema.ts";
+import { AT, layoutOf } from "../host/concurrency/schema.ts";
 import { attach, type Ring } from "../host/exports/lockfree.ts";
 import { fillRecord, Numbers, RECORD } from "./lockfree-sides.ts";
 
@@ -46,7 +46,7 @@ const JOBS: Readonly<Record<string, (count: number) => void>> = {
       const bytes = new Uint8Array(layout.stride * 100);
       const view = layout.view(bytes.buffer as never);
       for (let index = 0; index < 100; index += 1) {
-        view.at = index * layout.stride;
+        view[AT] = index * layout.stride;
         fillRecord(view, id + index);
       }
       port.postMessage(bytes, [bytes.buffer]);

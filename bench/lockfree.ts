@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { run } from "../boards/toolchain/native/tools.ts";
-import { layoutOf } from "../host/concurrency/schema.ts";
+import { AT, layoutOf } from "../host/concurrency/schema.ts";
 import { queue, ring, space } from "../host/exports/lockfree.ts";
 import { compileAssembly, SHARED_FLAGS } from "../scripts/build-wasm.ts";
 import { type Kind, Numbers, RECORD, sumRecord } from "./lockfree-sides.ts";
@@ -144,7 +144,7 @@ async function open(): Promise<Bench> {
     await posted(count, (bytes: Uint8Array) => {
       const view = layout.view(bytes.buffer as never);
       for (let at = 0; at < bytes.length; at += layout.stride) {
-        view.at = bytes.byteOffset + at;
+        view[AT] = bytes.byteOffset + at;
         sum = (sum + sumRecord(view)) >>> 0;
       }
       return bytes.length / layout.stride;

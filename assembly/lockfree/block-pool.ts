@@ -5,7 +5,7 @@
  *   +64 stack of free blocks (stack.ts); behind it owner u32 a block, 0 while it is free; then the blocks, from a multiple of 64 on
  *
  * Lock-free. A thread has a number of its own above 0 and gives it with each allocation; when it died, poolReclaim gives back what it had. A thread that dies within
- * poolAllocate, between the stack and the owner's word, loses one block. Freeing twice is refused. Freeing hands a block's bytes on: the owner's word and the stack's head are exchanged
+ * poolAllocate or poolFree, between the stack and the owner's word, loses one block. Freeing twice is refused. Freeing hands a block's bytes on: the owner's word and the stack's head are exchanged
  * after the last writing (release) and before the next (acquire).
  */
 import { ARGUMENT } from "../errors/codes.generated";

@@ -36,6 +36,12 @@ export function dequeInit(at: usize, capacity: u32): i32 {
   return 0;
 }
 
+/** A new owner's, first of all: puts right what one left behind that died while it took. */
+export function dequeRecover(at: usize): void {
+  const top = atomic.load<u32>(at, TOP);
+  if (<i32>(load<u32>(at, BOTTOM) - top) < 0) atomic.store<u32>(at, top, BOTTOM);
+}
+
 /** The owner's. 0 or -SHARED_FULL. */
 export function dequePush(at: usize, value: u32): i32 {
   const bottom = load<u32>(at, BOTTOM);

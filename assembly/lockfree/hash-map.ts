@@ -111,32 +111,36 @@ export function mapDelete(at: usize, key: u64): i64 {
   return -(<i64>SHARED_KEY_ABSENT);
 }
 
-/** Keys that have a value. */
+/** Keys that have a value; about, while threads are in the middle of operations. */
 export function mapCount(at: usize): u32 {
-  return atomic.load<u32>(at, COUNT);
+  const count = <i32>atomic.load<u32>(at, COUNT);
+  return count < 0 ? 0 : <u32>count;
 }
 
-/** Slots of the table in use. */
-export function mapCapacity(at: usize): u32 {
-  return slotsOf(at, atomic.load<u32>(at, CURRENT));
+/** The table in use. */
+export function mapTable(at: usize): u32 {
+  return atomic.load<u32>(at, CURRENT);
 }
 
 /**
- * Walks over the keys of the table in use, in no order: the slot from which on the next is looked for (0 at first), or 0 at the end. The slot's key and value are at mapSlotAt. Keys set, deleted or moved meanwhile
- * are met or not; call it again from 0 when mapCapacity has changed.
+ * Walks over a table's keys, in no order: 1 above the index of the next one that has a value, from index `from` on; 0 at the end; -1 when the table migrates: then it has done so when this comes back, and the walk
+ * begins anew in the next one.
  */
-export function mapNext(at: usize, from: u32): u32 {
-  const table = atomic.load<u32>(at, CURRENT);
+export function mapNext(at: usize, table: u32, from: u32): i32 {
   for (let index = from; index < slotsOf(at, table); ++index) {
     const state = stateIn(wordAt(at, table, index));
-    if (state == LIVE || state == FROZEN) return index + 1;
+    if (state == FROZEN || state == MOVED) {
+      migrate(at, table);
+      return -1;
+    }
+    if (state == LIVE) return <i32>(index + 1);
   }
   return 0;
 }
 
-/** Address of what mapNext found: key u64, value u32. */
-export function mapSlotAt(at: usize, next: u32): usize {
-  return slotAt(at, atomic.load<u32>(at, CURRENT), next - 1);
+/** The key at an index where mapNext found one. */
+export function mapKeyAt(at: usize, table: u32, index: u32): u64 {
+  return atomic.load<u64>(slotAt(at, table, index));
 }
 
 /** What the key had, or -SHARED_KEY_ABSENT; then it was set if `always`, or if it was absent and `absent`, or if it had `expected`. */

@@ -31,6 +31,8 @@ const SLOTS: usize = MPMC_ROOM + EVENT_BYTES;
 export const MPMC_VALUE: usize = 8;
 
 const CAPACITY_MAX: u32 = 1 << 26;
+/** With its position it crosses to JavaScript as a binary64. */
+const ROW_MAX: u32 = 1 << 20;
 const STRIDE_MAX: u32 = 1 << 20;
 
 /** Bytes for `capacity` slots (a power of two, 2 to 2^26) of values of `stride` bytes (1 to 2^20); 0 when they are none, or above 2^31. */
@@ -102,7 +104,7 @@ export function mpmcRelease(at: usize, slot: usize): void {
 }
 
 /**
- * Claims up to `want` slots in a row at once. How many, above the position of the first: count << 32 | position; the count is 0 when the queue is full or stalled. A slot at such a position that is
+ * Claims up to `want` slots (2^20 at most) in a row at once. How many, above the position of the first: count << 32 | position; the count is 0 when the queue is full or stalled. A slot at such a position that is
  * free stays so until the position is won, so one exchange wins them all.
  */
 export function mpmcClaimRow(at: usize, want: u32): u64 {
@@ -136,10 +138,11 @@ export function mpmcSlotAt(at: usize, position: u32): usize {
 
 /** Positions in a row whose turn it is (sequence = position + turn), by moving the index on over all of them. */
 function winRow(at: usize, want: u32, index: usize, turn: u32): u64 {
+  const most = want < ROW_MAX ? want : ROW_MAX;
   let position = atomic.load<u32>(at + index);
   while (true) {
     let count: u32 = 0;
-    while (count < want && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;
+    while (count < most && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;
     const found =
       count == 0 ? atomic.load<u32>(at + index) : atomic.cmpxchg<u32>(at + index, position, position + count);
     if (found == position) return ((<u64>count) << 32) | <u64>position;

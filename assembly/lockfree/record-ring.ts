@@ -120,7 +120,9 @@ export function recordsRewind(at: usize): void {
 
 /** Bytes in use as any thread sees them, at once out of date. */
 export function recordsUsed(at: usize): u32 {
-  return atomic.load<u32>(at, TAIL) - atomic.load<u32>(at, HEAD);
+  // The head first: it never passes a tail that was read after it.
+  const head = atomic.load<u32>(at, HEAD);
+  return min<u32>(atomic.load<u32>(at, TAIL) - head, load<u32>(at, CAPACITY));
 }
 
 function recordAt(at: usize, index: u32): usize {

@@ -32,7 +32,9 @@ export function seqlockInit(at: usize, words: u32): i32 {
 /** The one writer's: takes the value from memory of its own at `from`. */
 export function seqlockWrite(at: usize, from: usize): void {
   const words = load<u32>(at, WORDS);
-  const next = atomic.load<u32>(at) + 1;
+  let next = atomic.load<u32>(at) + 1;
+  // 0 stands for never written.
+  if (next == 0) next = 2;
   const copy = copyAt(at, words, next);
   for (let offset: usize = 0; offset < (<usize>words) << 3; offset += 8)
     atomic.store<u64>(copy + offset, load<u64>(from + offset));

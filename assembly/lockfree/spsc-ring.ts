@@ -121,7 +121,9 @@ export function spscRead(at: usize, to: usize, count: u32): u32 {
 
 /** Full slots as any thread sees them, at once out of date. */
 export function spscCount(at: usize): u32 {
-  return atomic.load<u32>(at, TAIL) - atomic.load<u32>(at, HEAD);
+  // The head first: it never passes a tail that was read after it.
+  const head = atomic.load<u32>(at, HEAD);
+  return min<u32>(atomic.load<u32>(at, TAIL) - head, load<u32>(at, CAPACITY));
 }
 
 function slotAt(at: usize, index: u32): usize {

@@ -11,6 +11,7 @@ import type { AnalogSource } from "../../boards/simulators/virtual/pins.ts";
 import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { abandonOnExit, bytesRing } from "../exports/lockfree.ts";
 import type { ByteStream, Clock, Network } from "../io/seams.ts";
+import { note } from "./output.ts";
 import { receiveUno, UnoSender, type UnoWires, WIRE_BYTES } from "./uno-wires.ts";
 
 const ANALOG_MS = 100;
@@ -58,6 +59,7 @@ export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> 
   ];
   const wires: UnoWires = { flash, toBoard: toBoard.handle, fromBoard: fromBoard.handle };
   const worker = new Worker(file, { workerData: wires });
+  worker.on("error", ({ message }) => note(`The emulated Uno stopped: ${message}`));
   abandonOnExit(worker, fromBoard, "producer");
   abandonOnExit(worker, toBoard, "consumer");
   const sender = new UnoSender(toBoard.producer());

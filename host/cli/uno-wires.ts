@@ -19,6 +19,8 @@ export interface UnoWires {
 /** Of each ring: a serial line of 115,200 baud brings 11 KB a second. */
 export const WIRE_BYTES = 65_536;
 const SERIAL_BYTES_MAX = 4096;
+/** Messages that wait for room in a ring. */
+const WAITING_MAX = 1000;
 
 const KIND = { serial: 0, analog: 1, output: 2 } as const;
 const ANALOG_BYTES = 6;
@@ -27,15 +29,24 @@ const ANALOG_BYTES = 6;
 export class UnoSender {
   readonly #producer: BytesProducer;
   #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
 
   constructor(producer: BytesProducer) {
     this.#producer = producer;
   }
 
   send(message: UnoMessage): void {
+    // A line that nobody empties loses what comes.
+    if (this.#waiting >= WAITING_MAX) return;
     for (const bytes of encoded(message)) {
-      // The other side is gone only when both are being closed.
-      this.#last = this.#last.then(() => this.#producer.push(bytes)).catch(() => undefined);
+      this.#waiting += 1;
+      this.#last = this.#last
+        .then(() => this.#producer.push(bytes))
+        // The other side is gone: whoever started it knows.
+        .catch(() => undefined)
+        .finally(() => {
+          this.#waiting -= 1;
+        });
     }
   }
 }

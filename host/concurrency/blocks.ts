@@ -1,7 +1,7 @@
 /** Blocks of shared memory: an allocator, and a stack of records; assembly/lockfree/block-pool.ts and stack.ts have the algorithms. */
 import { TardigradeError } from "../../protocols/error.ts";
-import { type Cursor, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import { AT, type Cursor, Cursors, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
+import { type Handle, needed, Space, whole } from "./space.ts";
 
 export interface BlocksOptions<S extends Schema> {
   readonly schema: S;
@@ -26,6 +26,7 @@ export class Pool<S extends Schema> {
   }
 
   static bytes<S extends Schema>(space: Pick<Space, "raw">, { schema, capacity }: BlocksOptions<S>): number {
+    whole("A pool's capacity", capacity, { min: 1, max: 2 ** 26 });
     return needed(
       space.raw.poolBytes(capacity, layoutOf(schema).stride),
       `A pool has 1 to 2^26 blocks, within 2^31 bytes, not ${capacity}.`,
@@ -44,31 +45,32 @@ export class Pool<S extends Schema> {
 
   /** A block's number, or undefined when all are out. `owner`: a number above 0 that the thread has for itself (`threadId + 1`), for `reclaim`. */
   allocate(owner: number): number | undefined {
-    if (!(Number.isInteger(owner) && owner > 0 && owner < 2 ** 32)) {
-      throw argument(`An owner is a whole number from 1 to 2^32 - 1, not ${owner}.`);
-    }
-    const block = this.#raw.poolAllocate(this.#at, owner);
+    const block = this.#raw.poolAllocate(this.#at, ownerOf(owner));
     return block < 0 ? undefined : block;
   }
 
   /** The block where it lies: one view a thread, moved by the next call. */
   view(block: number): View<S> {
-    if (!(Number.isInteger(block) && block >= 0 && block < this.capacity)) {
-      throw argument(`There is no block ${block}; there are ${this.capacity}.`);
-    }
-    this.#view.at = this.#raw.poolBlockAt(this.#at, block);
+    this.#check(block);
+    this.#view[AT] = this.#raw.poolBlockAt(this.#at, block);
     return this.#view;
   }
 
   /** Any thread may. Throws ARGUMENT when the block is not out: it was freed before. */
   free(block: number): void {
+    this.#check(block);
     if (this.#raw.poolFree(this.#at, block) === 0) return;
     throw argument(`Block ${block} is not allocated; it was freed before, or there is no such block.`);
   }
 
   /** Takes back what the thread had that owner stands for, when it is gone. How many. */
   reclaim(owner: number): number {
-    return this.#raw.poolReclaim(this.#at, owner);
+    return this.#raw.poolReclaim(this.#at, ownerOf(owner));
+  }
+
+  #check(block: number): void {
+    if (Number.isInteger(block) && block >= 0 && block < this.capacity) return;
+    throw argument(`There is no block ${block}; there are ${this.capacity}.`);
   }
 }
 
@@ -78,7 +80,7 @@ export class Stack<S extends Schema> {
   readonly handle: Handle<Stack<S>>;
   readonly #raw: Space["raw"];
   readonly #stride: number;
-  readonly #view: Cursor<S>;
+  readonly #cursors: Cursors<S>;
   /** Numbers of blocks without a record, and with one; a block is on one of them, or in the hands of a thread. */
   readonly #free: number;
   readonly #full: number;
@@ -91,13 +93,14 @@ export class Stack<S extends Schema> {
     this.capacity = options.capacity;
     this.handle = space.handle("stack", at, options);
     this.#stride = layout.stride;
-    this.#view = layout.view(space.words.buffer);
+    this.#cursors = new Cursors(layout, space.words.buffer);
     this.#free = at;
     this.#full = at + bytes;
     this.#blocks = at + 2 * bytes;
   }
 
   static bytes<S extends Schema>(space: Pick<Space, "raw">, { schema, capacity }: BlocksOptions<S>): number {
+    whole("A stack's capacity", capacity, { min: 1, max: 2 ** 26 });
     const links = needed(space.raw.stackBytes(capacity), `A stack has 1 to 2^26 blocks, not ${capacity}.`);
     return 2 * links + capacity * layoutOf(schema).stride;
   }
@@ -118,12 +121,13 @@ export class Stack<S extends Schema> {
   tryPush(record: Write<S>): boolean {
     const block = this.#raw.stackPop(this.#free);
     if (block < 0) return false;
-    this.#view.at = this.#blocks + block * this.#stride;
+    const view = this.#cursors.take(this.#blocks + block * this.#stride);
     let to = this.#free;
     try {
-      write(this.#view, record);
+      write(view, record);
       to = this.#full;
     } finally {
+      this.#cursors.give(view);
       this.#raw.stackPush(to, block);
     }
     return true;
@@ -133,14 +137,19 @@ export class Stack<S extends Schema> {
   tryPop(read: (record: View<S>) => void): boolean {
     const block = this.#raw.stackPop(this.#full);
     if (block < 0) return false;
-    this.#view.at = this.#blocks + block * this.#stride;
+    const view = this.#cursors.take(this.#blocks + block * this.#stride);
     try {
-      read(this.#view);
+      read(view);
     } finally {
+      this.#cursors.give(view);
       this.#raw.stackPush(this.#free, block);
     }
     return true;
   }
+}
+
+function ownerOf(owner: number): number {
+  return whole("An owner", owner, { min: 1, max: 2 ** 32 - 1 });
 }
 
 function argument(message: string): TardigradeError {

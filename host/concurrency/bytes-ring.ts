@@ -3,7 +3,7 @@ import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS } from "../../protocols/table.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import { type Handle, needed, Space, whole } from "./space.ts";
 
 const ITEMS = 192;
 const ROOM = 256;
@@ -33,6 +33,7 @@ export class BytesRing {
   }
 
   static bytes(space: Pick<Space, "raw">, { capacityBytes }: BytesRingOptions): number {
+    whole("A ring's capacityBytes", capacityBytes, { min: 64, max: 2 ** 30 });
     return needed(
       space.raw.recordsBytes(capacityBytes),
       `A ring's capacityBytes are a power of two from 64 to 2^30, not ${capacityBytes}.`,
@@ -90,6 +91,7 @@ export class BytesProducer {
 
   /** Room for a message, to be written and then published; undefined when the ring is full. Several may be reserved and published at once. Throws ARGUMENT when it can never fit. */
   reserve(length: number): Bytes | undefined {
+    whole("A message's length", length, { min: 0, max: 2 ** 30 });
     const record = this.#space.raw.recordsReserve(this.#at, length);
     if (record > 0) return this.#space.bytes.subarray(record, record + length);
     if (record !== TOO_LONG) return undefined;
@@ -115,8 +117,9 @@ export class BytesProducer {
   /** Waits for room. Rejects with SHARED_CLOSED or SHARED_PEER_GONE when nobody reads any more. */
   async push(message: Uint8Array): Promise<void> {
     const { raw } = this.#space;
-    while (!this.tryPush(message)) {
+    while (true) {
       if (this.#ends.isAway("consumer")) throw this.#ends.error("consumer");
+      if (this.tryPush(message)) return;
       await this.#room.wait(
         () => raw.recordsFits(this.#at, message.length) !== 0 || this.#ends.isAway("consumer"),
       );

@@ -2,7 +2,7 @@
 import { TardigradeError } from "../../protocols/error.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import { type Handle, needed, Space, whole } from "./space.ts";
 
 const ITEMS = 192;
 
@@ -29,6 +29,7 @@ export class Deque {
   }
 
   static bytes(space: Pick<Space, "raw">, { capacity }: DequeOptions): number {
+    whole("A deque's capacity", capacity, { min: 1, max: 2 ** 26 });
     return needed(
       space.raw.dequeBytes(capacity),
       `A deque's capacity is a power of two up to 2^26, not ${capacity}.`,
@@ -48,6 +49,7 @@ export class Deque {
   /** This thread pushes and takes from now on. ARGUMENT when another does. */
   owner(): DequeOwner {
     this.#ends.take("producer");
+    this.#raw.dequeRecover(this.#at);
     return {
       tryPush: (value) => this.#raw.dequePush(this.#at, word(value)) === 0,
       take: () => numberOf(this.#raw.dequeTakeNumber(this.#at)),

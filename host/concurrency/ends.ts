@@ -25,17 +25,19 @@ export class Ends {
   /** Takes an end for the caller; only one that is free, or whose thread is gone. */
   take(side: Side): void {
     const { closed, gone, taken } = FLAGS[side];
-    const { raw } = this.#space;
-    const isTaken = (raw.endsSet(this.#at, taken) & taken) !== 0;
-    // Of several heirs one takes the mark away.
-    if (isTaken && (raw.endsClear(this.#at, gone) & gone) === 0) {
-      throw new TardigradeError(
-        "ARGUMENT",
-        `Another thread has the ${side}'s end; there is one ${side}. When that thread is gone, call abandon("${side}") first.`,
-        { context: { component: "lockfree" } },
-      );
+    const { words } = this.#space;
+    for (let was = Atomics.load(words, this.#at >>> 2); ; ) {
+      if ((was & taken) !== 0 && (was & gone) === 0) {
+        throw new TardigradeError(
+          "ARGUMENT",
+          `Another thread has the ${side}'s end; there is one ${side}. When that thread is gone, call abandon("${side}") first.`,
+          { context: { component: "lockfree" } },
+        );
+      }
+      const found = Atomics.compareExchange(words, this.#at >>> 2, was, (was | taken) & ~(gone | closed));
+      if (found === was) return;
+      was = found;
     }
-    raw.endsClear(this.#at, gone | closed);
   }
 
   close(side: Side): void {

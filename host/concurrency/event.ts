@@ -26,7 +26,7 @@ export class SharedEvent {
       if (!isDone && leftMs > 0) sleepSync(words, this.#at >>> 2, count, leftMs);
       raw.eventLeave(this.#at);
       if (isDone || isReady()) return true;
-      if (leftMs <= 0) return false;
+      if (!(leftMs > 0)) return false;
     }
   }
 
@@ -42,7 +42,7 @@ export class SharedEvent {
       if (!isDone && leftMs > 0) await sleep(words, this.#at >>> 2, count, leftMs);
       raw.eventLeave(this.#at);
       if (isDone || isReady()) return true;
-      if (leftMs <= 0) return false;
+      if (!(leftMs > 0)) return false;
     }
   }
 

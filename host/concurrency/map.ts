@@ -1,7 +1,7 @@
 /** Map from whole numbers to 32-bit values between many threads; assembly/lockfree/hash-map.ts has the algorithm and its bounds. */
 import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS } from "../../protocols/table.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import { type Handle, needed, Space, whole } from "./space.ts";
 
 const LOG2_MIN = 2;
 const FULL = -ERRORS.SHARED_FULL.number;
@@ -80,13 +80,16 @@ export class SharedMap {
   /** Keys, in no order. One that is set or deleted meanwhile is met or not; one that was there all the time is met, once or, when the map grows meanwhile, more often. */
   *keys(): Generator<number, void, undefined> {
     const raw = this.#raw;
-    let slots = raw.mapCapacity(this.#at);
-    let from = raw.mapNext(this.#at, 0);
-    while (from !== 0) {
-      yield raw.mapKeyNumber(this.#at, from);
-      const now = raw.mapCapacity(this.#at);
-      from = raw.mapNext(this.#at, now === slots ? from : 0);
-      slots = now;
+    let table = raw.mapTable(this.#at);
+    for (let next = raw.mapNext(this.#at, table, 0); next !== 0; ) {
+      if (next < 0) {
+        table += 1;
+        next = raw.mapNext(this.#at, table, 0);
+        continue;
+      }
+      yield raw.mapKeyNumber(this.#at, table, next - 1);
+      next = raw.mapNext(this.#at, table, next);
+      if (next === 0 && raw.mapTable(this.#at) !== table) next = -1;
     }
   }
 
@@ -105,6 +108,8 @@ function log2(count: number): number {
 }
 
 function tables({ capacity, initial }: MapOptions): readonly [number, number] {
+  whole("A map's capacity", capacity, { min: 1, max: 2 ** 24 });
+  if (initial !== undefined) whole("A map's initial size", initial, { min: 1, max: 2 ** 24 });
   const last = log2(capacity);
   return [initial === undefined ? Math.min(6, last) : log2(initial), last];
 }

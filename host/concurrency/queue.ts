@@ -3,8 +3,8 @@ import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS } from "../../protocols/table.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
-import { type Cursor, type Layout, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import { AT, Cursors, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
+import { countOf, type Handle, needed, Space, whole } from "./space.ts";
 
 const ITEMS = 192;
 const ROOM = 256;
@@ -24,34 +24,25 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
   readonly handle: Handle<Queue<S>>;
   readonly #raw: Space["raw"];
   readonly #at: number;
-  readonly #view: Cursor<S>;
+  readonly #cursors: Cursors<S>;
   readonly #ends: Ends;
   readonly #items: SharedEvent;
   readonly #room: SharedEvent;
-  /** When to look again: also when the queue was closed meanwhile, whose waiters wait otherwise. */
-  readonly #hasItem: () => boolean;
   #isStalled = false;
 
   private constructor(space: Space, at: number, options: QueueOptions<S>) {
-    const layout: Layout<S> = layoutOf(options.schema);
     this.#raw = space.raw;
     this.#at = at;
     this.capacity = options.capacity;
     this.handle = space.handle("queue", at, options);
-    this.#view = layout.view(space.words.buffer);
+    this.#cursors = new Cursors(layoutOf(options.schema), space.words.buffer);
     this.#items = new SharedEvent(space, at + ITEMS);
     this.#room = new SharedEvent(space, at + ROOM);
     this.#ends = new Ends(space, at, [this.#items, this.#room]);
-    let wasClosed = false;
-    this.#hasItem = () => {
-      const isClosed = this.#ends.isAway("producer");
-      const isNews = isClosed && !wasClosed;
-      wasClosed = isClosed;
-      return isNews || this.#raw.mpmcCanTake(at) !== 0 || (isClosed && this.count === 0);
-    };
   }
 
   static bytes<S extends Schema>(space: Pick<Space, "raw">, { schema, capacity }: QueueOptions<S>): number {
+    whole("A queue's capacity", capacity, { min: 2, max: 2 ** 26 });
     return needed(
       space.raw.mpmcBytes(capacity, layoutOf(schema).stride),
       `A queue's capacity is a power of two, 2 to 2^26, within 2^31 bytes, not ${capacity}.`,
@@ -68,15 +59,17 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     return new Queue(Space.of(handle), handle.at, handle.detail as QueueOptions<S>);
   }
 
-  /** False when the queue is full, or a consumer is in the middle of the slot that is next. */
+  /** False when the queue is full, or was closed, or a consumer is in the middle of the slot that is next. */
   tryPush(record: Write<S>): boolean {
+    if (this.#ends.isAway("producer")) return false;
     const slot = this.#raw.mpmcClaim(this.#at);
     this.#isStalled = slot === STALLED;
     if (slot < 0) return false;
-    this.#view.at = slot + VALUE;
+    const view = this.#cursors.take(slot + VALUE);
     try {
-      write(this.#view, record);
+      write(view, record);
     } finally {
+      this.#cursors.give(view);
       // Whatever was written: a slot that is claimed and not published would hold up everybody.
       this.#raw.mpmcPublish(this.#at, slot);
     }
@@ -88,10 +81,11 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     const slot = this.#raw.mpmcTake(this.#at);
     this.#isStalled = slot === STALLED;
     if (slot < 0) return false;
-    this.#view.at = slot + VALUE;
+    const view = this.#cursors.take(slot + VALUE);
     try {
-      read(this.#view);
+      read(view);
     } finally {
+      this.#cursors.give(view);
       this.#raw.mpmcRelease(this.#at, slot);
     }
     return true;
@@ -102,14 +96,17 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
    * written, and those after it as they are.
    */
   pushBatch(count: number, fill: (record: View<S>, index: number) => void): number {
-    const [position, won] = row(this.#raw.mpmcClaimRowNumber(this.#at, count));
+    if (this.#ends.isAway("producer")) return 0;
+    const [position, won] = row(this.#raw.mpmcClaimRowNumber(this.#at, countOf(count)));
     if (won === 0) return 0;
+    const view = this.#cursors.take(0);
     try {
       for (let index = 0; index < won; index += 1) {
-        this.#view.at = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
-        fill(this.#view, index);
+        view[AT] = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
+        fill(view, index);
       }
     } finally {
+      this.#cursors.give(view);
       this.#raw.mpmcPublishRow(this.#at, position, won);
     }
     return won;
@@ -117,14 +114,16 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
 
   /** Reads up to `count` records where they lie. How many. Those after one whose `read` threw are lost, as that one is. */
   shiftBatch(count: number, read: (record: View<S>, index: number) => void): number {
-    const [position, won] = row(this.#raw.mpmcTakeRowNumber(this.#at, count));
+    const [position, won] = row(this.#raw.mpmcTakeRowNumber(this.#at, countOf(count)));
     if (won === 0) return 0;
+    const view = this.#cursors.take(0);
     try {
       for (let index = 0; index < won; index += 1) {
-        this.#view.at = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
-        read(this.#view, index);
+        view[AT] = this.#raw.mpmcSlotAt(this.#at, position + index) + VALUE;
+        read(view, index);
       }
     } finally {
+      this.#cursors.give(view);
       this.#raw.mpmcReleaseRow(this.#at, position, won);
     }
     return won;
@@ -148,18 +147,18 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
   async shift(read: (record: View<S>) => void): Promise<boolean> {
     while (!this.tryShift(read)) {
       if (this.#isOver()) return false;
-      if (!(await this.#items.wait(this.#hasItem, this.#patienceMs()))) throw stalled();
+      if (!(await this.#items.wait(this.#news(), this.#patienceMs()))) throw stalled();
     }
     return true;
   }
 
   /** Blocks the thread until there is a record. False when there is none within `timeoutMs`, or the queue was closed and is empty; throws SHARED_STALLED as `shift` rejects. */
-  shiftSync(read: (record: View<S>) => void, timeoutMs?: number): boolean {
+  shiftSync(read: (record: View<S>) => void, timeoutMs = Number.POSITIVE_INFINITY): boolean {
     while (!this.tryShift(read)) {
       if (this.#isOver()) return false;
-      const patienceMs = this.#patienceMs();
-      if (this.#items.waitSync(this.#hasItem, patienceMs ?? timeoutMs)) continue;
-      if (patienceMs !== undefined) throw stalled();
+      const patienceMs = this.#patienceMs() ?? Number.POSITIVE_INFINITY;
+      if (this.#items.waitSync(this.#news(), Math.min(patienceMs, timeoutMs))) continue;
+      if (patienceMs <= timeoutMs) throw stalled();
       return false;
     }
     return true;
@@ -170,15 +169,24 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     while (true) {
       const slot = this.#raw.mpmcTake(this.#at);
       if (slot >= 0) {
-        this.#view.at = slot + VALUE;
+        const view = this.#cursors.take(slot + VALUE);
         try {
-          yield this.#view;
+          yield view;
         } finally {
+          this.#cursors.give(view);
           this.#raw.mpmcRelease(this.#at, slot);
         }
       } else if (this.#isOver()) return;
-      else if (!(await this.#items.wait(this.#hasItem, this.#patienceMs()))) throw stalled();
+      else if (!(await this.#items.wait(this.#news(), this.#patienceMs()))) throw stalled();
     }
+  }
+
+  /** When to look again: also when the queue is closed meanwhile. */
+  #news(): () => boolean {
+    const wasClosed = this.#ends.isAway("producer");
+    return () =>
+      this.#raw.mpmcCanTake(this.#at) !== 0 ||
+      (this.#ends.isAway("producer") && (!wasClosed || this.count === 0));
   }
 
   #isOver(): boolean {
@@ -195,7 +203,7 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     return this.#raw.mpmcCount(this.#at) >>> 0;
   }
 
-  /** For all threads: nothing more is pushed; what there is can be shifted. */
+  /** For all threads: nothing more is pushed; what there is can be shifted. A push that is under way meanwhile may come after the last look of those who read: let producers end first. */
   close(): void {
     this.#ends.close("producer");
   }

@@ -1,8 +1,17 @@
 /** Ring of records between one producer and one consumer; assembly/lockfree/spsc-ring.ts has the algorithm. */
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
-import { type Cursor, type Layout, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
-import { type Handle, needed, Space } from "./space.ts";
+import {
+  AT,
+  type Cursor,
+  type Layout,
+  layoutOf,
+  type Schema,
+  type View,
+  type Write,
+  write,
+} from "./schema.ts";
+import { countOf, type Handle, needed, Space, whole } from "./space.ts";
 
 const ITEMS = 192;
 const ROOM = 256;
@@ -33,6 +42,7 @@ export class Ring<S extends Schema> {
 
   static bytes<S extends Schema>(module: Pick<Space, "raw">, { schema, capacity }: RingOptions<S>): number {
     const { stride } = layoutOf(schema);
+    whole("A ring's capacity", capacity, { min: 1, max: 2 ** 30 });
     return needed(
       module.raw.spscBytes(capacity, stride),
       `A ring's capacity is a power of two up to 2^30, within 2^31 bytes, not ${capacity}.`,
@@ -90,10 +100,10 @@ export class RingProducer<S extends Schema> {
     this.#hasRoom = () => this.#raw.spscReserve(at, 1) !== 0 || ends.isAway("consumer");
   }
 
-  /** Writes a record where it will lie: a function gets the view, an object is copied into it. False when the ring is full. */
+  /** Writes a record where it will lie: a function gets the view, an object is copied into it. False when the ring is full; whether anybody reads any more, `push` tells. */
   tryPush(record: Write<S>): boolean {
     if (this.#raw.spscReserve(this.#at, 1) === 0) return false;
-    this.#view.at = this.#raw.spscWriteAt(this.#at, 0);
+    this.#view[AT] = this.#raw.spscWriteAt(this.#at, 0);
     write(this.#view, record);
     this.#raw.spscPublish(this.#at, 1);
     return true;
@@ -101,19 +111,20 @@ export class RingProducer<S extends Schema> {
 
   /** Waits for room. Rejects with SHARED_CLOSED or SHARED_PEER_GONE when nobody reads any more. */
   async push(record: Write<S>): Promise<void> {
-    while (!this.tryPush(record)) {
+    while (true) {
       if (this.#ends.isAway("consumer")) throw this.#ends.error("consumer");
+      if (this.tryPush(record)) return;
       await this.#room.wait(this.#hasRoom);
     }
   }
 
   /** Blocks the thread until there is room; false when that took longer than `timeoutMs`. Throws as `push` rejects. */
   pushSync(record: Write<S>, timeoutMs?: number): boolean {
-    while (!this.tryPush(record)) {
+    while (true) {
       if (this.#ends.isAway("consumer")) throw this.#ends.error("consumer");
+      if (this.tryPush(record)) return true;
       if (!this.#room.waitSync(this.#hasRoom, timeoutMs)) return false;
     }
-    return true;
   }
 
   /** Blocks the thread until there is room, or nobody reads any more; false when that took longer than `timeoutMs`. */
@@ -123,9 +134,9 @@ export class RingProducer<S extends Schema> {
 
   /** Writes as many as there is room for, one view after the other, and publishes them at once. How many. */
   pushBatch(count: number, fill: (record: View<S>, index: number) => void): number {
-    const room = this.#raw.spscReserve(this.#at, count) >>> 0;
+    const room = this.#raw.spscReserve(this.#at, countOf(count)) >>> 0;
     for (let index = 0; index < room; index += 1) {
-      this.#view.at = this.#raw.spscWriteAt(this.#at, index);
+      this.#view[AT] = this.#raw.spscWriteAt(this.#at, index);
       fill(this.#view, index);
     }
     if (room > 0) this.#raw.spscPublish(this.#at, room);
@@ -161,9 +172,9 @@ export class RingConsumer<S extends Schema> implements AsyncIterable<View<S>> {
 
   /** Reads up to `count` records where they lie, then gives their room back. How many. A view is only good inside `read`. */
   shiftBatch(count: number, read: (record: View<S>, index: number) => void): number {
-    const ready = this.#raw.spscReady(this.#at, count) >>> 0;
+    const ready = this.#raw.spscReady(this.#at, countOf(count)) >>> 0;
     for (let index = 0; index < ready; index += 1) {
-      this.#view.at = this.#raw.spscReadAt(this.#at, index);
+      this.#view[AT] = this.#raw.spscReadAt(this.#at, index);
       read(this.#view, index);
     }
     if (ready > 0) this.#raw.spscRelease(this.#at, ready);
@@ -173,7 +184,7 @@ export class RingConsumer<S extends Schema> implements AsyncIterable<View<S>> {
   /** One record; false when there is none now. */
   tryShift(read: (record: View<S>) => void): boolean {
     if (this.#raw.spscReady(this.#at, 1) === 0) return false;
-    this.#view.at = this.#raw.spscReadAt(this.#at, 0);
+    this.#view[AT] = this.#raw.spscReadAt(this.#at, 0);
     read(this.#view);
     this.#raw.spscRelease(this.#at, 1);
     return true;
@@ -205,7 +216,7 @@ export class RingConsumer<S extends Schema> implements AsyncIterable<View<S>> {
   /** Each record as a view that is good until the next; ends when the producer closed, throws SHARED_PEER_GONE when it is gone. */
   async *[Symbol.asyncIterator](): AsyncGenerator<View<S>, void, undefined> {
     while (await this.ready()) {
-      this.#view.at = this.#raw.spscReadAt(this.#at, 0);
+      this.#view[AT] = this.#raw.spscReadAt(this.#at, 0);
       try {
         yield this.#view;
       } finally {

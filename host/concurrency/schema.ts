@@ -13,35 +13,45 @@ type ValueOf<F extends Field> = F extends "u64" | "i64"
     ? number
     : Uint8Array<SharedArrayBuffer>;
 
-/** A record where it lies. It moves on with the structure: what is kept must be copied. Bytes are a view too; assigning copies into them. */
+/** A record where it lies. It moves on with the structure: what is kept must be taken out of it, field by field (`const { value } = record`) or by `toJSON()`. Bytes are a view too; assigning copies into them. */
 export type View<S extends Schema> = { -readonly [Name in keyof S]: ValueOf<S[Name]> };
 /** What a record is written from. */
 export type RecordOf<S extends Schema> = {
   readonly [Name in keyof S]: S[Name] extends { readonly bytes: number } ? Uint8Array : ValueOf<S[Name]>;
 };
 
+/** Where a view's record lies. Symbols, so that every name is a field's. */
+export const AT = Symbol("at");
+const ARRAYS = Symbol("arrays");
+const NAMES = Symbol("names");
+
 /** A view that can be moved. */
-export type Cursor<S extends Schema> = View<S> & { at: number };
+export type Cursor<S extends Schema> = View<S> & { [AT]: number };
 
 /** A record to copy, or what writes it in place. */
 export type Write<S extends Schema> = RecordOf<S> | ((record: View<S>) => void);
 
 export function write<S extends Schema>(view: Cursor<S>, record: Write<S>): void {
-  if (typeof record === "function") record(view);
-  else Object.assign(view, record);
+  if (typeof record === "function") {
+    record(view);
+    return;
+  }
+  // By the schema's names: another view has them on its prototype, and what else the object has is not the record's.
+  const { [NAMES]: names } = view as unknown as RecordView;
+  for (const name of names) (view as Record<string, unknown>)[name] = record[name];
 }
 
 const FIELDS_MAX = 64;
 const BYTES_MAX = 1 << 20;
 /** Taken by views themselves. */
-const RESERVED = new Set(["constructor", "__proto__", "at", "arrays", "toJSON"]);
+const RESERVED = new Set(["constructor", "__proto__", "toJSON"]);
 const ALIGN_MAX = 8;
 
 export interface Layout<S extends Schema> {
   readonly schema: S;
   /** Bytes of a record, a multiple of 8. */
   readonly stride: number;
-  /** A view of a memory; `at` is set to where a record lies. */
+  /** A view of a memory; AT is set to where a record lies. */
   view(buffer: SharedArrayBuffer): Cursor<S>;
 }
 
@@ -63,6 +73,23 @@ export function layoutOf<S extends Schema>(schema: S): Layout<S> {
   const stride = Math.ceil(end / ALIGN_MAX) * ALIGN_MAX;
   if (stride > BYTES_MAX) throw argument(`A record has at most 2^20 bytes, not ${stride}.`);
   return { schema, stride, view: viewClass(schema, offsets) };
+}
+
+/** Views of one memory for whoever needs one: callbacks may use the structure again, and iterations last. */
+export class Cursors<S extends Schema> {
+  readonly #make: () => Cursor<S>;
+  readonly #idle: Cursor<S>[] = [];
+  constructor(layout: Layout<S>, buffer: SharedArrayBuffer) {
+    this.#make = () => layout.view(buffer);
+  }
+  take(at: number): Cursor<S> {
+    const cursor = this.#idle.pop() ?? this.#make();
+    cursor[AT] = at;
+    return cursor;
+  }
+  give(cursor: Cursor<S>): void {
+    this.#idle.push(cursor);
+  }
 }
 
 function measure(name: string, field: Field): { readonly size: number; readonly align: number } {
@@ -109,13 +136,12 @@ class Arrays {
 }
 
 class RecordView {
-  at = 0;
-  readonly arrays: Arrays;
-  constructor(buffer: SharedArrayBuffer) {
-    this.arrays = new Arrays(buffer);
-    // What a person sees of a view is its record.
-    Object.defineProperty(this, "arrays", { enumerable: false });
-    Object.defineProperty(this, "at", { enumerable: false });
+  [AT] = 0;
+  readonly [ARRAYS]: Arrays;
+  readonly [NAMES]: readonly string[];
+  constructor(buffer: SharedArrayBuffer, names: readonly string[]) {
+    this[ARRAYS] = new Arrays(buffer);
+    this[NAMES] = names;
   }
 }
 
@@ -124,10 +150,11 @@ function viewClass<S extends Schema>(
   schema: S,
   offsets: ReadonlyMap<string, number>,
 ): (buffer: SharedArrayBuffer) => Cursor<S> {
+  const names = [...offsets.keys()];
   class View extends RecordView {
     toJSON(): object {
       const copied: Record<string, unknown> = {};
-      for (const name of Object.keys(schema)) {
+      for (const name of names) {
         const value = (this as unknown as Record<string, unknown>)[name];
         copied[name] = value instanceof Uint8Array ? [...value] : value;
       }
@@ -139,7 +166,7 @@ function viewClass<S extends Schema>(
     const own = typeof field === "string" ? ACCESSORS[field](offset) : bytesAccessor(offset, field.bytes);
     Object.defineProperty(View.prototype, name, { enumerable: true, ...own });
   }
-  return (buffer) => new View(buffer) as unknown as Cursor<S>;
+  return (buffer) => new View(buffer, names) as unknown as Cursor<S>;
 }
 
 interface Accessor {
@@ -151,82 +178,82 @@ interface Accessor {
 const ACCESSORS: Readonly<Record<Scalar, (offset: number) => Accessor>> = {
   u8: (offset) => ({
     get() {
-      return this.arrays.u8[this.at + offset];
+      return this[ARRAYS].u8[this[AT] + offset];
     },
     set(value) {
-      this.arrays.u8[this.at + offset] = value;
+      this[ARRAYS].u8[this[AT] + offset] = value;
     },
   }),
   i8: (offset) => ({
     get() {
-      return this.arrays.i8[this.at + offset];
+      return this[ARRAYS].i8[this[AT] + offset];
     },
     set(value) {
-      this.arrays.i8[this.at + offset] = value;
+      this[ARRAYS].i8[this[AT] + offset] = value;
     },
   }),
   u16: (offset) => ({
     get() {
-      return this.arrays.u16[(this.at + offset) >>> 1];
+      return this[ARRAYS].u16[(this[AT] + offset) >>> 1];
     },
     set(value) {
-      this.arrays.u16[(this.at + offset) >>> 1] = value;
+      this[ARRAYS].u16[(this[AT] + offset) >>> 1] = value;
     },
   }),
   i16: (offset) => ({
     get() {
-      return this.arrays.i16[(this.at + offset) >>> 1];
+      return this[ARRAYS].i16[(this[AT] + offset) >>> 1];
     },
     set(value) {
-      this.arrays.i16[(this.at + offset) >>> 1] = value;
+      this[ARRAYS].i16[(this[AT] + offset) >>> 1] = value;
     },
   }),
   u32: (offset) => ({
     get() {
-      return this.arrays.u32[(this.at + offset) >>> 2];
+      return this[ARRAYS].u32[(this[AT] + offset) >>> 2];
     },
     set(value) {
-      this.arrays.u32[(this.at + offset) >>> 2] = value;
+      this[ARRAYS].u32[(this[AT] + offset) >>> 2] = value;
     },
   }),
   i32: (offset) => ({
     get() {
-      return this.arrays.i32[(this.at + offset) >>> 2];
+      return this[ARRAYS].i32[(this[AT] + offset) >>> 2];
     },
     set(value) {
-      this.arrays.i32[(this.at + offset) >>> 2] = value;
+      this[ARRAYS].i32[(this[AT] + offset) >>> 2] = value;
     },
   }),
   f32: (offset) => ({
     get() {
-      return this.arrays.f32[(this.at + offset) >>> 2];
+      return this[ARRAYS].f32[(this[AT] + offset) >>> 2];
     },
     set(value) {
-      this.arrays.f32[(this.at + offset) >>> 2] = value;
+      this[ARRAYS].f32[(this[AT] + offset) >>> 2] = value;
     },
   }),
   u64: (offset) => ({
     get() {
-      return this.arrays.u64[(this.at + offset) >>> 3];
+      return this[ARRAYS].u64[(this[AT] + offset) >>> 3];
     },
     set(value) {
-      this.arrays.u64[(this.at + offset) >>> 3] = value;
+      this[ARRAYS].u64[(this[AT] + offset) >>> 3] = value;
     },
   }),
   i64: (offset) => ({
     get() {
-      return this.arrays.i64[(this.at + offset) >>> 3];
+      return this[ARRAYS].i64[(this[AT] + offset) >>> 3];
     },
     set(value) {
-      this.arrays.i64[(this.at + offset) >>> 3] = value;
+      this[ARRAYS].i64[(this[AT] + offset) >>> 3] = value;
     },
   }),
   f64: (offset) => ({
     get() {
-      return this.arrays.f64[(this.at + offset) >>> 3];
+      return this[ARRAYS].f64[(this[AT] + offset) >>> 3];
     },
     set(value) {
-      this.arrays.f64[(this.at + offset) >>> 3] = value;
+      this[ARRAYS].f64[(this[AT] + offset) >>> 3] = value;
     },
   }),
 };
@@ -234,14 +261,14 @@ const ACCESSORS: Readonly<Record<Scalar, (offset: number) => Accessor>> = {
 function bytesAccessor(offset: number, bytes: number): Accessor {
   return {
     get() {
-      const from = this.at + offset;
-      return this.arrays.u8.subarray(from, from + bytes);
+      const from = this[AT] + offset;
+      return this[ARRAYS].u8.subarray(from, from + bytes);
     },
     set(value: Uint8Array) {
       if (value.length > bytes) throw argument(`${value.length} bytes do not fit a field of ${bytes}.`);
-      const from = this.at + offset;
-      this.arrays.u8.set(value, from);
-      this.arrays.u8.fill(0, from + value.length, from + bytes);
+      const from = this[AT] + offset;
+      this[ARRAYS].u8.set(value, from);
+      this[ARRAYS].u8.fill(0, from + value.length, from + bytes);
     },
   };
 }

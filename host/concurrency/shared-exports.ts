@@ -58,6 +58,7 @@ export interface SharedExports {
   seqlockCount(at: number): number;
   dequeBytes(capacity: number): number;
   dequeInit(at: number, capacity: number): number;
+  dequeRecover(at: number): void;
   dequePush(at: number, value: number): number;
   dequeTakeNumber(at: number): number;
   dequeStealNumber(at: number): number;
@@ -70,7 +71,7 @@ export interface SharedExports {
   mapCompareAndSetNumber(at: number, key: number, expected: number, value: number): number;
   mapDeleteNumber(at: number, key: number): number;
   mapCount(at: number): number;
-  mapCapacity(at: number): number;
-  mapNext(at: number, from: number): number;
-  mapKeyNumber(at: number, next: number): number;
+  mapTable(at: number): number;
+  mapNext(at: number, table: number, from: number): number;
+  mapKeyNumber(at: number, table: number, index: number): number;
 }

@@ -44,12 +44,7 @@ export class Space {
 
   /** A new one with room for structures of `bytes` in all. */
   static create(module: WebAssembly.Module, bytes: number): Space {
-    const wanted = Math.ceil(bytes) + BEGIN;
-    if (!(wanted > BEGIN && wanted <= BYTES_MAX)) {
-      throw new TardigradeError("ARGUMENT", `A shared space has up to 2^31 bytes, not ${bytes}.`, {
-        context: { component: "lockfree" },
-      });
-    }
+    const wanted = whole("A shared space's bytes", bytes, { min: 1, max: BYTES_MAX - BEGIN }) + BEGIN;
     const pages = Math.ceil(wanted / PAGE);
     const space = new Space(module, new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
     Atomics.store(space.words, NEXT_WORD, BEGIN);
@@ -68,10 +63,14 @@ export class Space {
 
   /** Takes memory that is zero, at a multiple of 64. Any thread may. */
   allocate(bytes: number): number {
+    whole("A structure's size", bytes, { min: 1, max: BYTES_MAX });
     const rounded = Math.ceil(bytes / LINE) * LINE;
-    const at = Atomics.add(this.words, NEXT_WORD, rounded) >>> 0;
-    if (at + rounded <= this.bytes.length) return at;
-    Atomics.sub(this.words, NEXT_WORD, rounded);
+    let at = Atomics.load(this.words, NEXT_WORD) >>> 0;
+    while (at + rounded <= this.bytes.length) {
+      const found = Atomics.compareExchange(this.words, NEXT_WORD, at | 0, (at + rounded) | 0) >>> 0;
+      if (found === at) return at;
+      at = found;
+    }
     throw new TardigradeError(
       "SHARED_FULL",
       `The shared space has ${this.bytes.length} bytes, of which ${at} are taken; a structure of ${bytes} does not fit. Make the space larger.`,
@@ -91,4 +90,21 @@ const SPACES = new WeakMap<WebAssembly.Memory, WeakRef<Space>>();
 export function needed(bytes: number, allowed: string): number {
   if (bytes !== 0) return bytes >>> 0;
   throw new TardigradeError("ARGUMENT", allowed, { context: { component: "lockfree" } });
+}
+
+/** A whole number within bounds, or ARGUMENT. */
+export function whole(
+  what: string,
+  value: number,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new TardigradeError("ARGUMENT", `${what} is a whole number from ${min} to ${max}, not ${value}.`, {
+    context: { component: "lockfree" },
+  });
+}
+
+/** "Up to so many" as a word; Infinity is as many as there are. */
+export function countOf(count: number): number {
+  return count >= 2 ** 30 ? 2 ** 30 : whole("A count", count, { min: 0, max: 2 ** 30 });
 }

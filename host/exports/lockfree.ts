@@ -1,13 +1,13 @@
 /**
  * tardigrade/lockfree: structures in memory that worker threads share, without locks. One thread creates, others attach by its handle:
  *
- *     const readings = ring({ schema: { at: "f64", channel: "u8", value: "f32" }, capacity: 1024 });
+ *     const readings = ring({ schema: { time: "f64", channel: "u8", value: "f32" }, capacity: 1024 });
  *     worker.postMessage(readings.handle);
  *     for await (const { channel, value } of readings.consumer()) store(channel, value);
  *
  *     // in the worker
  *     const producer = attach(handle).producer();
- *     await producer.push({ at: Date.now(), channel: 0, value: 21.5 });
+ *     await producer.push({ time: Date.now(), channel: 0, value: 21.5 });
  */
 
 import { TardigradeError } from "../../protocols/error.ts";
@@ -114,6 +114,19 @@ export function attach<Of>(handle: Handle<Of>): Of {
   );
 }
 
+/** Plain data may come from anywhere; what it says is checked before memory is touched by it. */
 function isHandle(value: unknown): value is Handle {
-  return typeof value === "object" && value !== null && (value as Partial<Handle>).tardigrade === "lockfree";
+  if (typeof value !== "object" || value === null) return false;
+  const { tardigrade, kind, module: code, memory, at } = value as Partial<Handle>;
+  return (
+    tardigrade === "lockfree" &&
+    typeof kind === "string" &&
+    Object.hasOwn(OPENERS, kind) &&
+    code instanceof WebAssembly.Module &&
+    memory instanceof WebAssembly.Memory &&
+    Number.isInteger(at) &&
+    (at as number) % 64 === 0 &&
+    (at as number) >= 128 &&
+    (at as number) < memory.buffer.byteLength
+  );
 }

@@ -11,7 +11,7 @@ import { type Layout, Memory } from "./memory.ts";
 
 export type Step =
   | { readonly call: string; readonly args: readonly Value[] }
-  /** As Atomics.wait: 1 when the word is another ("not-equal"), else 0 after somebody notified. */
+  /** As Atomics.wait: sleeps while the word is the one expected, until somebody notifies; what it gives means nothing. */
   | { readonly wait: number; readonly expected: number };
 /** A thread's steps, or what the next one is after the results so far. */
 export type Program = readonly Step[] | ((results: readonly Value[]) => Step | undefined);
@@ -238,7 +238,7 @@ class Explorer {
 
   #key({ threads, memory }: State, running: readonly number[]): string {
     const own = threads.map(
-      ({ machine, results, sleepsOn, hasYielded, isBehind, before, isParked, hasBegun }) =>
+      ({ machine, results, accesses, sleepsOn, hasYielded, isBehind, before, isParked, hasBegun }, index) =>
         [
           machine.key(),
           results.join(),
@@ -247,6 +247,8 @@ class Explorer {
           isParked ? 1 : 0,
           hasBegun ? 1 : 0,
           before.join("."),
+          // On these hangs where it will be parked.
+          this.#search.park?.thread === index ? accesses : "",
         ].join("!"),
     );
     return `${own.join("#")}#${memory.key(running)}`;
@@ -315,6 +317,7 @@ class Explorer {
 
   #note(thread: number, { address, size, kind }: Access): void {
     for (let cell = address >>> 2; cell <= (address + size - 1) >>> 2; cell += 1) {
+      if (this.#layout.shared.has(cell)) continue;
       const touched = (this.#touched.get(cell) ?? 0) | (1 << thread);
       this.#touched.set(cell, touched);
       if (kind !== "load") this.#writers.set(cell, (this.#writers.get(cell) ?? 0) | (1 << thread));
@@ -338,6 +341,8 @@ class Explorer {
       if (word === (access.expected as number)) sleepsOn = access.address;
       else value = 1;
     } else if (access.kind !== "yield") value = memory.perform(index, access, way);
+    if (access.kind !== "notify" && access.kind !== "wait" && access.kind !== "yield")
+      this.#note(index, access);
     this.hasRaced ||= memory.hasRaced;
     const before =
       this.#search.history === true && !thread.hasBegun

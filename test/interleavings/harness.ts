@@ -13,7 +13,7 @@ import { MPMC_VALUE, mpmcClaimRow, mpmcPublishRow, mpmcReleaseRow, mpmcSlotAt, m
 export { mpmcCount, mpmcInit, mpmcPush, mpmcShift } from "./lockfree/mpmc-queue";
 export { stackInit, stackPop, stackPush } from "./lockfree/stack";
 export { poolAllocate, poolBlockAt, poolFree, poolInit, poolReclaim } from "./lockfree/block-pool";
-export { dequeInit, dequePush, dequeSteal, dequeTake } from "./lockfree/deque";
+export { dequeInit, dequePush, dequeRecover, dequeSteal, dequeTake } from "./lockfree/deque";
 export { mapCount, mapInit } from "./lockfree/hash-map";
 
 export function spscPush(at: usize, value: u32): i32 {

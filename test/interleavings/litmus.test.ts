@@ -83,6 +83,29 @@ describe("litmus tests", () => {
     expect(pairs(outcomes(late("getAtomic")), read)).toEqual(["00", "01", "11"]);
   });
 
+  test("an atomic store takes nothing over from the one that it replaces", () => {
+    const met = new Set<string>();
+    explore({
+      wasm: LITMUS,
+      threads: [
+        [call("put", X, 1), call("putAtomic", Y, 1)],
+        [call("putAtomic", Y, 2), call("get", X)],
+      ],
+      check: ({ results, word }) => {
+        met.add(`${word(Y)}${results[1]?.[1]}`);
+        return undefined;
+      },
+    });
+    expect([...met].sort()).toEqual(["10", "11", "20", "21"]);
+  });
+
+  test("half of 64 bits may be shared with somebody who reads 32", () => {
+    const half: Program = (results) =>
+      [call("get", X), ...(results[0] === 1 ? [call("get", X + 4)] : [])][results.length];
+    const met = outcomes([half, [{ call: "put64", args: [X, 0x1_0000_0001n] }]]);
+    expect(pairs(met, (results) => results[0] ?? [])).toEqual(["0", "10", "11"]);
+  });
+
   test("independent reads of independent writes agree when atomic", () => {
     const iriw = (get: string, put: string) => [
       [call(put, X, 1)],

@@ -129,12 +129,17 @@ export class Memory {
       });
       return assembled(access, parts);
     }
+    if (access.kind === "store") {
+      // What releases comes after all loads before it; it acquires nothing.
+      if (access.isAtomic) this.#late[thread] = undefined;
+      this.#store(thread, access, cells, access.value);
+      return 0;
+    }
     const old = assembled(
       access,
       cells.map((cell) => this.#newest(thread, cell, access.isAtomic)),
     );
-    if (access.kind === "store") this.#store(thread, access, cells, access.value);
-    else if (access.kind === "rmw") this.#store(thread, access, cells, changed(access, old));
+    if (access.kind === "rmw") this.#store(thread, access, cells, changed(access, old));
     else if (access.kind === "compare-exchange" && isEqual(access, old))
       this.#store(thread, access, cells, access.value);
     return old;

@@ -30,8 +30,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "an index swapped: the producer looks at its own tail for room",
     structure: "spsc-ring",
     file: "spsc-ring",
-    from: "const head = atomic.load<u32>(at, HEAD);",
-    to: "const head = atomic.load<u32>(at, TAIL);",
+    from: "    const head = atomic.load<u32>(at, HEAD);",
+    to: "    const head = atomic.load<u32>(at, TAIL);",
   },
   {
     name: "slots are given back before they are read",
@@ -83,8 +83,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "a row is won without a look at any but its first slot",
     structure: "mpmc-queue",
     file: "mpmc-queue",
-    from: "while (count < want && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;",
-    to: "if (atomic.load<u32>(slotAt(at, position)) == position + turn) count = want;",
+    from: "while (count < most && atomic.load<u32>(slotAt(at, position + count)) == position + count + turn) ++count;",
+    to: "if (atomic.load<u32>(slotAt(at, position)) == position + turn) count = most;",
   },
   {
     name: "ABA: the stack's head has no tag",
@@ -111,8 +111,8 @@ export const PLANTED: readonly PlantedBug[] = [
     name: "one copy: the writer writes where readers read",
     structure: "seqlock",
     file: "seqlock",
-    from: "const next = atomic.load<u32>(at) + 1;\n  const copy = copyAt(at, words, next);",
-    to: "const next = atomic.load<u32>(at) + 1;\n  const copy = copyAt(at, words, 0);",
+    from: "const copy = copyAt(at, words, next);",
+    to: "const copy = copyAt(at, words, 0);",
   },
   {
     name: "a double take: the last number is not fought for",

@@ -10,7 +10,7 @@ export interface Operation<Input, Output> {
   readonly input: Input;
   /** Undefined when nobody knows how it ended: it may have taken effect at any time after its call, or never. */
   readonly output: Output | undefined;
-  /** Times of call and return on one clock; Infinity for one that did not return. */
+  /** Times of call and return on one clock; Infinity for one that did not return. Operations that touch count as concurrent. */
   readonly calledAt: number;
   readonly returnedAt: number;
   /** Whose it was, for reports. */
@@ -198,18 +198,18 @@ class Search<State, Input, Output> {
   }
 }
 
-/** Calls and returns by time; a return before a call at the same time, which is the stricter reading. */
+/** Calls and returns by time; a call before a return at the same time, since whoever reads one clock cannot tell them apart. What nobody knows the end of has none. */
 function listOf(operations: readonly Operation<unknown, unknown>[]): Entry {
   const head: Entry = { operation: -1, end: undefined, before: undefined, after: undefined };
-  const events = operations.flatMap(({ calledAt, returnedAt }, operation) => {
+  const events = operations.flatMap(({ calledAt, returnedAt, output }, operation) => {
     const end: Entry = { operation, end: undefined, before: undefined, after: undefined };
     const call: Entry = { operation, end, before: undefined, after: undefined };
     return [
       { at: calledAt, isCall: true, entry: call },
-      { at: returnedAt, isCall: false, entry: end },
+      { at: output === undefined ? Number.POSITIVE_INFINITY : returnedAt, isCall: false, entry: end },
     ];
   });
-  events.sort((a, b) => (a.at === b.at ? Number(a.isCall) - Number(b.isCall) : a.at < b.at ? -1 : 1));
+  events.sort((a, b) => (a.at === b.at ? Number(b.isCall) - Number(a.isCall) : a.at < b.at ? -1 : 1));
   let last = head;
   for (const { entry } of events) {
     last.after = entry;

@@ -222,6 +222,26 @@ describe("a ring of bytes", () => {
   });
 });
 
+test("records are copied by the schema's names: views too, and nothing else of an object", () => {
+  const [one, other] = [0, 1].map(() => ring({ schema: { at: "f64", arrays: "u32" }, capacity: 4 }));
+  const [from, to] = [one?.consumer(), other?.producer()];
+  one?.producer().tryPush({ at: 5, arrays: 6, length: 7 } as { at: number; arrays: number });
+  from?.tryShift((record) => to?.tryPush(record));
+  const met: unknown[] = [];
+  other?.consumer().tryShift((record) => met.push(JSON.parse(JSON.stringify(record))));
+  expect(met).toEqual([{ at: 5, arrays: 6 }]);
+});
+
+test("a push to somebody who reads no more tells so at once", async () => {
+  const one = ring({ schema: PAIR, capacity: 4 });
+  const producer = one.producer();
+  one.consumer().close();
+  await expect(producer.push({ id: 1, check: 3 })).rejects.toMatchObject({ code: "SHARED_CLOSED" });
+  const bytes = bytesRing({ capacityBytes: 64 });
+  bytes.consumer().close();
+  await expect(bytes.producer().push(Uint8Array.of(1))).rejects.toMatchObject({ code: "SHARED_CLOSED" });
+});
+
 test("a space holds several, and says when it is full", () => {
   const shared = space({ bytes: 4096 });
   const first = ring({ schema: PAIR, capacity: 8 }, shared);
@@ -236,10 +256,25 @@ test("a space holds several, and says when it is full", () => {
 test("options and handles that are none", () => {
   expect(() => ring({ schema: PAIR, capacity: 3 })).toThrow(/power of two/);
   expect(() => ring({ schema: {}, capacity: 4 })).toThrow(/1 to 64 fields/);
-  expect(() => ring({ schema: { at: "u8" }, capacity: 4 })).toThrow(/cannot be called "at"/);
+  expect(() => ring({ schema: { toJSON: "u8" }, capacity: 4 })).toThrow(/cannot be called "toJSON"/);
+  expect(() => ring({ schema: PAIR, capacity: 2.5 })).toThrow(/whole number/);
   expect(() => ring({ schema: { x: "u24" as "u8" }, capacity: 4 })).toThrow(/"u24".*u8, i8/);
   expect(() => ring({ schema: { x: { bytes: 0 } }, capacity: 4 })).toThrow(/1 to 2\^20 bytes/);
-  expect(() => bytesRing({ capacityBytes: 32 })).toThrow(/64 to 2\^30/);
+  expect(() => bytesRing({ capacityBytes: 32 })).toThrow(/whole number from 64/);
   expect(() => attach({ kind: "ring" } as never)).toThrow(/no handle/);
-  expect(() => attach({ tardigrade: "lockfree", kind: "tree" } as never)).toThrow(/no handle/);
+  const { handle } = ring({ schema: PAIR, capacity: 4 });
+  for (const wrong of [
+    { kind: "tree" },
+    { kind: "constructor" },
+    { memory: {} },
+    { module: {} },
+    { at: 64 },
+    { at: 130 },
+  ])
+    expect(() => attach({ ...handle, ...wrong } as never)).toThrow(/no handle/);
+  expect(() =>
+    bytesRing({ capacityBytes: 64 })
+      .producer()
+      .reserve(2 ** 32 + 4),
+  ).toThrow(/length is a whole number/);
 });

@@ -100,6 +100,46 @@ describe("a queue", () => {
     await expect(reading).rejects.toMatchObject({ code: "SHARED_STALLED" });
   });
 
+  test("callbacks may use it again, and two iterations each have a view of their own", async () => {
+    const one = queue({ schema: PAIR, capacity: 8 });
+    one.tryPush(record(5));
+    let kept = 0;
+    one.tryShift((view) => {
+      one.tryPush(record(6));
+      kept = view.id;
+    });
+    expect(kept).toBe(5);
+    for (const id of [7, 8, 9]) one.tryPush(record(id));
+    one.close();
+    expect(one.tryPush(record(10))).toBe(false);
+    const ids: number[] = [];
+    const read = async () => {
+      for await (const view of one) {
+        await new Promise(setImmediate);
+        ids.push(view.id);
+      }
+    };
+    await Promise.all([read(), read()]);
+    expect(ids.sort((a, b) => a - b)).toEqual([6, 7, 8, 9]);
+  });
+
+  test("rows longer than a number can tell with their position come in pieces", () => {
+    const one = queue({ schema: { v: "u32" }, capacity: 2 ** 22 });
+    one.tryPush({ v: 7 });
+    one.tryShift(() => {});
+    let next = 0;
+    expect(
+      one.pushBatch(Number.POSITIVE_INFINITY, (view) => {
+        view.v = next++;
+      }),
+    ).toBe(2 ** 20);
+    let first = -1;
+    one.tryShift(({ v }) => {
+      first = v;
+    });
+    expect(first).toBe(0);
+  });
+
   test("an exception while writing or reading holds up nobody", () => {
     const one = queue({ schema: PAIR, capacity: 2 });
     const fail = () => {
@@ -203,6 +243,9 @@ describe("blocks", () => {
     expect(new Set([1, 2, 3, 4].map((owner) => one.allocate(owner))).size).toBe(4);
     expect(() => one.allocate(0)).toThrow(/owner/);
     expect(() => one.view(4)).toThrow(/no block 4/);
+    expect(() => one.free(Number.NaN)).toThrow(/no block NaN/);
+    expect(() => one.reclaim(0)).toThrow(/owner/);
+    expect(() => pool({ schema: PAIR, capacity: 2 ** 32 + 2 })).toThrow(/whole number/);
   });
 });
 
@@ -225,6 +268,17 @@ describe("a deque", () => {
         });
       }),
     );
+  });
+
+  test("an heir of an owner that died while it took finds a deque that works", () => {
+    const one = deque({ capacity: 4 });
+    one.owner();
+    // As it stands there between its two stores.
+    Atomics.store(new Int32Array(one.handle.memory.buffer), (one.handle.at + 64) >> 2, -1);
+    one.abandon("producer");
+    const heir = one.owner();
+    expect([heir.tryPush(1), heir.take(), heir.take()]).toEqual([true, 1, undefined]);
+    expect(() => heir.tryPush(1.5)).toThrow(/whole numbers/);
   });
 
   test("each number goes to one thread", async () => {
@@ -300,7 +354,29 @@ describe("a map", () => {
     expect(() => one.get(2 ** 53)).toThrow(/whole number/);
     expect(() => one.set(1, 1.5)).toThrow(/value is a whole number/);
     expect(() => one.compareAndSet(1, -1, 2)).toThrow(/value is a whole number/);
-    expect(() => map({ capacity: 2 ** 25 })).toThrow(/2\^24/);
+    expect(() => map({ capacity: 2 ** 25 })).toThrow(/capacity is a whole number from 1 to 16777216/);
+  });
+
+  test("keys that are there all the time are met by every walk, while it grows", async () => {
+    const one = map({ capacity: 2 ** 17, initial: 4 });
+    for (const key of [0, 1, 2]) one.set(key, 1);
+    const growing = thread({ job: "add", handle: one.handle, count: 60_000 });
+    let isDone = false;
+    void growing.result.then(() => {
+      isDone = true;
+    });
+    let walks = 0;
+    while (!isDone) {
+      const met = new Set<number>();
+      for (const key of one.keys()) {
+        expect(Number.isSafeInteger(key) && key < 60_000).toBe(true);
+        if (key < 3) met.add(key);
+      }
+      expect(met.size).toBe(3);
+      walks += 1;
+      await new Promise(setImmediate);
+    }
+    expect(walks).toBeGreaterThan(0);
   });
 
   test("three threads add the same keys while it grows: each key once; a count by compare-and-set is exact", async () => {

@@ -26,7 +26,7 @@ test(`200 threads ended at random: ring, bytes, queue, stack, pool, deque, map a
   const at = { ring: 0, bytes: 0 };
   const rings = ring({ schema: PAIR, capacity: 64 });
   const messages = bytesRing({ capacityBytes: 4096 });
-  const values = latest({ schema: WIDE, threads: TIMES + 1 });
+  const values = latest({ schema: WIDE });
   const shared = map({ capacity: 2 ** 16, initial: 4 });
   const [reader, bytes] = [rings.consumer(), messages.consumer()];
   for (let time = 0; time < TIMES; time += 1) {
