@@ -85,6 +85,7 @@ test("numbers of a configuration that are still allowed, and the first that are 
     ARGUMENT,
   ]);
   expect([ewma(1.001, 1, 0), ewma(0, 1, 0), ewma(1, 0, 0), ewma(1, 1, -1)]).toEqual(Array(4).fill(ARGUMENT));
+  expect([ewma(0.001, 0.001, 0.001), seasonal(0.001, 0.001, 0.001, 1)]).toEqual([0, 0]);
   ewma(0.5, 3, 0);
   expect([largest, -largest, Number.POSITIVE_INFINITY].map((it) => call("ewmaUpdate", at, it))).toEqual([
     0,

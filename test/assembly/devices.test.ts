@@ -279,6 +279,18 @@ describe("counters", () => {
     expect(call("ewmaCount", at) >>> 0).toBe(0xffff_ffff);
   });
 
+  test("an average's, of deviations that the last reading lay off, however small they are", () => {
+    const at = dirty(constant("EWMA_BYTES"));
+    const z = (deviationMin: number, ...readings: readonly number[]) => {
+      call("ewmaInit", at, 0.5, 3, deviationMin, 0);
+      for (const reading of readings) call("ewmaUpdate", at, reading);
+      return call("ewmaZ", at);
+    };
+    expect([z(0.125, 4, 4.25), z(0, 4, 4), z(2, 4, 10)]).toEqual([2, 0, 3]);
+    // Where there is no deviation at all, any is beyond measure.
+    expect(z(0, 4, 4.5)).toBe(Math.fround(Math.sqrt(3.4028234663852886e38)));
+  });
+
   test("a wheel's, of timers that run and that it has room for", () => {
     const at = dirty(call("wheelBytes", 2));
     call("wheelInit", at, 2, 0n);

@@ -73,6 +73,15 @@ describe("the ladder", () => {
     ]);
   });
 
+  test("the count of tries stops at its end and does not begin anew", () => {
+    const at = state();
+    const next = () => RECOVERIES[raw.recoveryNext(at, number("retry"), 70_000, 1000n, 5n)];
+    next();
+    new DataView(core.bytes().buffer).setUint16(at + 16, 65_534, true);
+    const tries = [1, 2, 3].map(() => [next(), new DataView(core.bytes().buffer).getUint16(at + 16, true)]);
+    expect(tries).toEqual(Array(3).fill(["retry", 65_535]));
+  });
+
   test("on the host as on a device, whatever comes when", () => {
     const step = fc.record({
       gapMs: fc.oneof(fc.nat(50), fc.constantFrom(499, 500, 999, 1000, 1001), fc.nat(5000)),

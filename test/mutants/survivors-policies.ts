@@ -240,4 +240,11 @@ export const POLICY_SURVIVORS: readonly Survivor[] = [
     to: ">=",
     reason: "where they are equal the sum is the largest number",
   },
+  {
+    file: "assembly/resilience/concurrency.ts",
+    text: "if (next > limit && !isUsed) next = limit;",
+    from: ">",
+    to: ">=",
+    reason: "sets the limit that is there",
+  },
 ];
