@@ -28,8 +28,9 @@ const NEEDS_DEBIAN = [
   "test/host/observe/promtool.test.ts",
 ];
 
-/** Suites whose time is an emulated processor's: counters of coverage slow it ten times, so they run apart, without. */
-const EMULATED = [
+/** Suites whose time is an emulated processor's, or a search's: counters of coverage slow these three to ten times, so they run apart, without. */
+const UNCOUNTED = [
+  "test/interleavings/**",
   "test/bench/device.test.ts",
   "test/bench/native.test.ts",
   "test/boards/native/journal.test.ts",
@@ -62,8 +63,8 @@ function suites(): readonly boolean[] {
   if (what === "node") return [vitest("tests (node)", [...filters, ...without(NEEDS_DEBIAN)])];
   if (what === "deep" || filters.length > 0) return [vitest(`tests (${what})`, filters)];
   return [
-    vitest("tests", ["--coverage", ...without(EMULATED)]),
-    vitest("tests on emulated boards", EMULATED),
+    vitest("tests", ["--coverage", ...without(UNCOUNTED)]),
+    vitest("tests without counters", UNCOUNTED),
   ];
 }
 
