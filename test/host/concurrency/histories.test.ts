@@ -16,7 +16,7 @@ import { thread } from "../../support/lockfree/thread.ts";
 
 const LONG_MS = 600_000;
 const DEEP = process.env.TARDIGRADE_DEEP === "1";
-const ROUNDS = DEEP ? 2000 : 30;
+const ROUNDS = DEEP ? 6000 : 30;
 /** As many as there are processors to run them at once: who waits for one overlaps with nobody. */
 const THREADS = 2;
 const OPERATIONS = 80;
@@ -114,7 +114,7 @@ describe("histories of threads are linearizable", () => {
 });
 
 describe("traffic", () => {
-  const COUNT = DEEP ? 20_000_000 : 200_000;
+  const COUNT = DEEP ? 200_000_000 : 200_000;
   test(
     `${COUNT} records through a ring, in order and whole`,
     async () => {
