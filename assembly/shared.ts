@@ -19,7 +19,7 @@ import { dequeSteal, dequeTake } from "./lockfree/deque";
 import { mapAdd, mapCompareAndSet, mapDelete, mapGet, mapKeyAt, mapSet } from "./lockfree/hash-map";
 import { mpmcClaimRow, mpmcTakeRow } from "./lockfree/mpmc-queue";
 
-export { endsClear, endsOf, endsSet } from "./lockfree/ends";
+export { endsOf, endsSet } from "./lockfree/ends";
 export { eventAnnounce, eventLeave, eventSignal, eventWake } from "./lockfree/event";
 export { mapBytes, mapCount, mapInit, mapNext, mapTable } from "./lockfree/hash-map";
 export {

@@ -1,6 +1,7 @@
 /** What both threads of bench/lockfree.ts share: records, and loops that send and receive. */
 import { SharedEvent } from "../host/concurrency/event.ts";
 import type { Schema, View } from "../host/concurrency/schema.ts";
+import { ITEMS_EVENT, ROOM_EVENT } from "../host/concurrency/shared-exports.ts";
 import { type Handle, Space } from "../host/concurrency/space.ts";
 
 /** 100 bytes: a time, eleven statistics and a number. */
@@ -47,8 +48,6 @@ export type Kind = keyof typeof KINDS;
 
 const BATCH = 64;
 const SPINS = 100;
-const ITEMS = 192;
-const ROOM = 256;
 
 /** Numbers through a queue by loops in wasm; sleeping on full and on empty is JavaScript's. */
 export class Numbers {
@@ -69,8 +68,8 @@ export class Numbers {
     this.#kind = kind;
     this.#capacity = capacity;
     this.#own = this.#space.allocate(64);
-    this.#items = new SharedEvent(this.#space, handle.at + ITEMS);
-    this.#room = new SharedEvent(this.#space, handle.at + ROOM);
+    this.#items = new SharedEvent(this.#space, handle.at + ITEMS_EVENT);
+    this.#room = new SharedEvent(this.#space, handle.at + ROOM_EVENT);
   }
 
   send(count: number): void {

@@ -182,7 +182,7 @@ async function open(): Promise<Bench> {
         theirs: { count: 100_000, run: postNumbers },
         peer: "postMessage of numbers",
         goal: 50,
-        note: "in batches of up to 64, as many as there are; numbers have no form to be posted in batches",
+        note: "in batches of up to 64, as many as there are, beside one message a number: the shapes differ, and the row below compares one with one",
       },
       {
         claim: "numbers, SPSC ring, wasm loops, published one by one",

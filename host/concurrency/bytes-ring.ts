@@ -3,10 +3,9 @@ import { TardigradeError } from "../../protocols/error.ts";
 import { ERRORS } from "../../protocols/table.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
+import { ITEMS_EVENT, ROOM_EVENT } from "./shared-exports.ts";
 import { type Handle, needed, Space, whole } from "./space.ts";
 
-const ITEMS = 192;
-const ROOM = 256;
 const HEADER_BYTES = 8;
 const TOO_LONG = -ERRORS.ARGUMENT.number;
 
@@ -29,7 +28,10 @@ export class BytesRing {
     this.#at = at;
     this.capacityBytes = options.capacityBytes;
     this.handle = space.handle("bytes-ring", at, options);
-    this.#ends = new Ends(space, at, [new SharedEvent(space, at + ITEMS), new SharedEvent(space, at + ROOM)]);
+    this.#ends = new Ends(space, at, [
+      new SharedEvent(space, at + ITEMS_EVENT),
+      new SharedEvent(space, at + ROOM_EVENT),
+    ]);
   }
 
   static bytes(space: Pick<Space, "raw">, { capacityBytes }: BytesRingOptions): number {
@@ -84,7 +86,7 @@ export class BytesProducer {
     this.#space = space;
     this.#at = at;
     this.#ends = ends;
-    this.#room = new SharedEvent(space, at + ROOM);
+    this.#room = new SharedEvent(space, at + ROOM_EVENT);
     // What the last producer reserved and did not publish.
     space.raw.recordsCancel(at);
   }
@@ -146,7 +148,7 @@ export class BytesConsumer implements AsyncIterable<Bytes> {
     this.#space = space;
     this.#at = at;
     this.#ends = ends;
-    this.#items = new SharedEvent(space, at + ITEMS);
+    this.#items = new SharedEvent(space, at + ITEMS_EVENT);
     // What the last consumer read and did not release comes once more.
     space.raw.recordsRewind(at);
   }

@@ -2,9 +2,8 @@
 import { TardigradeError } from "../../protocols/error.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
+import { ITEMS_EVENT } from "./shared-exports.ts";
 import { type Handle, needed, Space, whole } from "./space.ts";
-
-const ITEMS = 192;
 
 export interface DequeOptions {
   /** Numbers: a power of two, up to 2^26. */
@@ -24,7 +23,7 @@ export class Deque {
     this.#at = at;
     this.capacity = options.capacity;
     this.handle = space.handle("deque", at, options);
-    this.#items = new SharedEvent(space, at + ITEMS);
+    this.#items = new SharedEvent(space, at + ITEMS_EVENT);
     this.#ends = new Ends(space, at, [this.#items]);
   }
 

@@ -115,10 +115,7 @@ function tables({ capacity, initial }: MapOptions): readonly [number, number] {
 }
 
 function word(value: number): number {
-  if (value >>> 0 === value) return value;
-  throw new TardigradeError("ARGUMENT", `A value is a whole number from 0 to 2^32 - 1, not ${value}.`, {
-    context: { component: "lockfree" },
-  });
+  return whole("A value", value, { min: 0, max: 2 ** 32 - 1 });
 }
 
 function checked(key: number): number {

@@ -4,10 +4,9 @@ import { ERRORS } from "../../protocols/table.ts";
 import { Ends, type Side } from "./ends.ts";
 import { SharedEvent } from "./event.ts";
 import { AT, Cursors, layoutOf, type Schema, type View, type Write, write } from "./schema.ts";
+import { ITEMS_EVENT, ROOM_EVENT } from "./shared-exports.ts";
 import { countOf, type Handle, needed, Space, whole } from "./space.ts";
 
-const ITEMS = 192;
-const ROOM = 256;
 const VALUE = 8;
 const ROW = 2 ** 32;
 const STALLED_MS = 100;
@@ -36,8 +35,8 @@ export class Queue<S extends Schema> implements AsyncIterable<View<S>> {
     this.capacity = options.capacity;
     this.handle = space.handle("queue", at, options);
     this.#cursors = new Cursors(layoutOf(options.schema), space.words.buffer);
-    this.#items = new SharedEvent(space, at + ITEMS);
-    this.#room = new SharedEvent(space, at + ROOM);
+    this.#items = new SharedEvent(space, at + ITEMS_EVENT);
+    this.#room = new SharedEvent(space, at + ROOM_EVENT);
     this.#ends = new Ends(space, at, [this.#items, this.#room]);
   }
 

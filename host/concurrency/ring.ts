@@ -11,10 +11,8 @@ import {
   type Write,
   write,
 } from "./schema.ts";
+import { ITEMS_EVENT, ROOM_EVENT } from "./shared-exports.ts";
 import { countOf, type Handle, needed, Space, whole } from "./space.ts";
-
-const ITEMS = 192;
-const ROOM = 256;
 
 export interface RingOptions<S extends Schema> {
   readonly schema: S;
@@ -37,7 +35,10 @@ export class Ring<S extends Schema> {
     this.capacity = detail.capacity;
     this.#layout = layoutOf(detail.schema);
     this.handle = space.handle("ring", at, detail);
-    this.#ends = new Ends(space, at, [new SharedEvent(space, at + ITEMS), new SharedEvent(space, at + ROOM)]);
+    this.#ends = new Ends(space, at, [
+      new SharedEvent(space, at + ITEMS_EVENT),
+      new SharedEvent(space, at + ROOM_EVENT),
+    ]);
   }
 
   static bytes<S extends Schema>(module: Pick<Space, "raw">, { schema, capacity }: RingOptions<S>): number {
@@ -96,7 +97,7 @@ export class RingProducer<S extends Schema> {
     this.#at = at;
     this.#view = layout.view(space.words.buffer);
     this.#ends = ends;
-    this.#room = new SharedEvent(space, at + ROOM);
+    this.#room = new SharedEvent(space, at + ROOM_EVENT);
     this.#hasRoom = () => this.#raw.spscReserve(at, 1) !== 0 || ends.isAway("consumer");
   }
 
@@ -166,7 +167,7 @@ export class RingConsumer<S extends Schema> implements AsyncIterable<View<S>> {
     this.#at = at;
     this.#view = layout.view(space.words.buffer);
     this.#ends = ends;
-    this.#items = new SharedEvent(space, at + ITEMS);
+    this.#items = new SharedEvent(space, at + ITEMS_EVENT);
     this.#hasItems = () => this.#raw.spscReady(at, 1) !== 0 || ends.isAway("producer");
   }
 

@@ -1,6 +1,5 @@
 /** What build/shared.wasm exports; assembly/lockfree documents each. Addresses are byte offsets; negative results are negated numbers of protocols/table.ts. */
 export interface SharedExports {
-  endsClear(at: number, flags: number): number;
   endsOf(at: number): number;
   endsSet(at: number, flags: number): number;
   eventAnnounce(at: number): number;
@@ -53,9 +52,6 @@ export interface SharedExports {
   poolBlockAt(at: number, block: number): number;
   seqlockBytes(words: number): number;
   seqlockInit(at: number, words: number): number;
-  seqlockWrite(at: number, from: number): void;
-  seqlockRead(at: number, to: number, rounds: number): number;
-  seqlockCount(at: number): number;
   dequeBytes(capacity: number): number;
   dequeInit(at: number, capacity: number): number;
   dequeRecover(at: number): void;
@@ -75,3 +71,7 @@ export interface SharedExports {
   mapNext(at: number, table: number, from: number): number;
   mapKeyNumber(at: number, table: number, index: number): number;
 }
+
+/** Where rings, queues and deques have what their consumers and their producers sleep on. */
+export const ITEMS_EVENT = 192;
+export const ROOM_EVENT = 256;
