@@ -83,6 +83,7 @@ export * from "./raw/last-goods";
 export * from "./raw/latencies";
 export * from "./raw/limiters";
 export * from "./raw/placement";
+export * from "./raw/rafts";
 export * from "./raw/samplers";
 export * from "./raw/throttles";
 export * from "./raw/wheels";

@@ -91,6 +91,7 @@ export const CATEGORIES = [
   "build",
   "policy",
   "concurrency",
+  "cluster",
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
@@ -169,6 +170,14 @@ const concurrency = (number: number, help: string): ErrorRow => ({
   number,
   severity: "warning",
   category: "concurrency",
+  recovery: "retry",
+  help,
+});
+
+const cluster = (number: number, help: string): ErrorRow => ({
+  number,
+  severity: "warning",
+  category: "cluster",
   recovery: "retry",
   help,
 });
@@ -539,6 +548,23 @@ export const ERRORS = {
     "The thread on the other side ended without closing; what it had not published is lost.",
   ),
   SHARED_KEY_ABSENT: concurrency(805, "The map has no such key."),
+
+  RAFT_NO_LEADER: cluster(900, "No leader is known; try again after an election time."),
+  RAFT_NOT_LEADER: cluster(901, "This node does not lead; ask the leader that its status names."),
+  RAFT_NOT_READY: cluster(
+    902,
+    "The leader is new and has committed nothing in its term yet; try again in a moment.",
+  ),
+  RAFT_LOG_FULL: cluster(
+    903,
+    "The log has no room until a snapshot lets it be compacted; try again, and see whether a majority still syncs.",
+  ),
+  RAFT_TRANSFERRING: cluster(904, "Leadership is being handed over; ask the new leader in a moment."),
+  RAFT_CHANGE_PENDING: cluster(
+    905,
+    "Another change of the members is on its way; wait until it is committed.",
+  ),
+  RAFT_MESSAGE: cluster(906, "Bytes are no message of this cluster's; look what else sends to this port."),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

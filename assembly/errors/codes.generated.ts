@@ -254,6 +254,20 @@ export const SHARED_CLOSED: i32 = 803;
 export const SHARED_PEER_GONE: i32 = 804;
 /** The map has no such key. */
 export const SHARED_KEY_ABSENT: i32 = 805;
+/** No leader is known; try again after an election time. */
+export const RAFT_NO_LEADER: i32 = 900;
+/** This node does not lead; ask the leader that its status names. */
+export const RAFT_NOT_LEADER: i32 = 901;
+/** The leader is new and has committed nothing in its term yet; try again in a moment. */
+export const RAFT_NOT_READY: i32 = 902;
+/** The log has no room until a snapshot lets it be compacted; try again, and see whether a majority still syncs. */
+export const RAFT_LOG_FULL: i32 = 903;
+/** Leadership is being handed over; ask the new leader in a moment. */
+export const RAFT_TRANSFERRING: i32 = 904;
+/** Another change of the members is on its way; wait until it is committed. */
+export const RAFT_CHANGE_PENDING: i32 = 905;
+/** Bytes are no message of this cluster's; look what else sends to this port. */
+export const RAFT_MESSAGE: i32 = 906;
 
 export const SEVERITY_INFO: u32 = 0;
 export const SEVERITY_WARNING: u32 = 1;
@@ -269,7 +283,8 @@ export const CATEGORY_HOST: u32 = 4;
 export const CATEGORY_BUILD: u32 = 5;
 export const CATEGORY_POLICY: u32 = 6;
 export const CATEGORY_CONCURRENCY: u32 = 7;
-export const CATEGORY_COUNT: u32 = 8;
+export const CATEGORY_CLUSTER: u32 = 8;
+export const CATEGORY_COUNT: u32 = 9;
 
 export const RECOVERY_RETRY: u32 = 0;
 export const RECOVERY_FALLBACK: u32 = 1;
@@ -279,7 +294,7 @@ export const RECOVERY_DEGRADE: u32 = 4;
 export const RECOVERY_ESCALATE: u32 = 5;
 export const RECOVERY_IGNORE: u32 = 6;
 
-export const CODE_COUNT: i32 = 126;
+export const CODE_COUNT: i32 = 133;
 
 /** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
 export function codeRows(): usize {
@@ -299,6 +314,7 @@ export function codeRows(): usize {
     0x8a4a, 0x8a8e, 0x8ace, 0x8b1b, 0x9615, 0x9655, 0x9695, 0x96d5,
     0x9715, 0x9755, 0x9795, 0x97d5, 0x9815, 0xaf09, 0xaf49, 0xaf89,
     0xafc9, 0xb009, 0xb049, 0xb089, 0xb0c9, 0xb109, 0xb149, 0xb189,
-    0xc808, 0xc848, 0xc888, 0xc8c8, 0xc908, 0xc948,
+    0xc808, 0xc848, 0xc888, 0xc8c8, 0xc908, 0xc948, 0xe108, 0xe148,
+    0xe188, 0xe1c8, 0xe208, 0xe248, 0xe288,
   ]);
 }

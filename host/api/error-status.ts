@@ -46,6 +46,7 @@ const BY_CATEGORY: Readonly<Record<Category, number>> = {
   host: 500,
   build: 500,
   concurrency: 503,
+  cluster: 503,
   policy: 503,
 };
 

@@ -12,6 +12,7 @@ export interface CoreExports
     RingExports,
     ErrorExports,
     AnomalyExports,
+    RaftExports,
     TraceExports {}
 
 interface MemoryExports {
@@ -358,4 +359,86 @@ interface TraceExports {
   samplerAdaptiveInit(at: number, target: number, periodMs: number, shareMin: number): number;
   samplerAdaptive(at: number, high: number, low: number, nowMs: number): number;
   samplerShare(at: number): bigint;
+}
+
+/** assembly/consensus/raft, by address. Terms, indexes and contexts are whole numbers below 2^53, times milliseconds. */
+export interface RaftExports {
+  raftBytes(
+    entries: number,
+    payloadBytes: number,
+    reads: number,
+    outboxBytes: number,
+    messageBytes: number,
+  ): number;
+  raftInit(
+    at: number,
+    id: number,
+    entries: number,
+    payloadBytes: number,
+    reads: number,
+    outboxBytes: number,
+    messageBytes: number,
+  ): number;
+  raftConfigure(
+    at: number,
+    electionMs: number,
+    heartbeatMs: number,
+    leaseMs: number,
+    inFlightEntries: number,
+    inFlightBytes: number,
+  ): number;
+  raftRestore(
+    at: number,
+    term: number,
+    vote: number,
+    index: number,
+    snapshotTerm: number,
+    config: number,
+    bytes: number,
+  ): number;
+  raftRestoreEntries(at: number, run: number, bytes: number): number;
+  raftRestoreApplied(at: number, index: number): number;
+  raftBegin(at: number, nowMs: number, dice: number): void;
+  raftTick(at: number, nowMs: number, dice: number): void;
+  raftNow(at: number, nowMs: number): void;
+  raftFlush(at: number): void;
+  raftStep(at: number, message: number, bytes: number): number;
+  raftPropose(at: number, from: number, length: number): number;
+  raftRead(at: number, context: number): number;
+  raftLeaseHolds(at: number): number;
+  raftReadyAt(at: number, index: number): number;
+  raftReadsDrop(at: number, count: number): void;
+  raftMessage(at: number): number;
+  raftMessageDrop(at: number): void;
+  raftUnsaved(at: number): number;
+  raftHanded(at: number, index: number): void;
+  raftStateSequence(at: number): number;
+  raftSaved(at: number, index: number, term: number, sequence: number): void;
+  raftApplicable(at: number): number;
+  raftApplied(at: number, index: number): void;
+  raftTermAt(at: number, index: number): number;
+  raftRun(at: number, from: number, until: number, to: number, capacity: number): number;
+  raftCompact(at: number, index: number): number;
+  raftConfigAt(at: number, index: number, to: number): number;
+  raftChange(at: number, config: number, bytes: number): number;
+  raftTransfer(at: number, id: number): number;
+  raftSnapshotDue(at: number): number;
+  raftSnapshotOffset(at: number, id: number, index: number): number;
+  raftSnapshotSend(
+    at: number,
+    id: number,
+    index: number,
+    term: number,
+    config: number,
+    bytes: number,
+    chunk: number,
+    length: number,
+  ): number;
+  raftSnapshotTaken(at: number, index: number, bytes: number): void;
+  raftSnapshotRefused(at: number): void;
+  raftSnapshotInstalled(at: number, index: number, term: number, config: number, bytes: number): number;
+  /** Largest u64 at `field` of the members that a quorum has reached. */
+  raftQuorumReached(members: number, count: number, field: number): bigint;
+  /** 0 pending, 1 won, 2 lost. */
+  raftQuorumVotes(members: number, count: number): number;
 }

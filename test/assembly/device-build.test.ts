@@ -7,8 +7,10 @@ test("the core compiles without what device compilers lack, imports nothing and 
   const bytes = await compileAssembly(["assembly/index.ts"], DEVICE_FLAGS);
   const module = new WebAssembly.Module(bytes);
   expect(WebAssembly.Module.imports(module)).toEqual([]);
-  // All of it; an app's image holds what the app uses.
-  expect(bytes.length).toBeLessThan(40_960);
+  const raft = await compileAssembly(["assembly/raw/rafts.ts"], DEVICE_FLAGS);
+  expect(raft.length).toBeLessThan(14_336);
+  // All the rest of it; an app's image holds what the app uses.
+  expect(bytes.length - raft.length).toBeLessThan(40_960);
   const codec = createMessageCodec(coreOf(new WebAssembly.Instance(module)));
   const message = { kind: "commandResult", id: 1, code: 0, result: 0.1 } as const;
   const encoded = codec.encode(message);

@@ -1,0 +1,291 @@
+/** Raft by the thesis' sections, and the wounds that others had, by name. */
+import { describe, expect, test } from "vitest";
+import type { RaftMember } from "../../../host/core/raft.ts";
+import { openTestCore } from "../../support/core.ts";
+import { RaftWorld, type WorldOptions } from "../../support/raft/world.ts";
+
+const core = openTestCore();
+const encoder = new TextEncoder();
+const voters = (...ids: number[]): RaftMember[] => ids.map((id) => ({ id, role: "voter" }));
+
+function worldOf(ids: readonly number[], options: Partial<WorldOptions> = {}): RaftWorld {
+  return new RaftWorld({ core, seed: 7, ids, ...options });
+}
+
+/** A world with a leader whose first entry is applied everywhere. */
+function led(
+  ids: readonly number[],
+  options: Partial<WorldOptions> = {},
+): { world: RaftWorld; leader: number } {
+  const world = worldOf(ids, options);
+  world.until(() => world.leader !== undefined && ids.every((id) => world.raft(id).status.applied > 0));
+  return { world, leader: world.leader?.id as number };
+}
+
+function isolate(world: RaftWorld, id: number): void {
+  for (const other of world.nodes.keys()) world.cut.add(`${id} ${other}`).add(`${other} ${id}`);
+}
+
+const propose = (world: RaftWorld, id: number, command: string) =>
+  world.raft(id).propose(encoder.encode(command));
+const othersOf = (ids: readonly number[], id: number) => ids.filter((other) => other !== id);
+
+describe("elections (thesis 3.4, 6.2, 9.6)", () => {
+  test("one leader, in a term that all follow", () => {
+    const { world, leader } = led([1, 2, 3]);
+    for (const id of [1, 2, 3])
+      expect(world.raft(id).status).toMatchObject({ leader, term: world.raft(leader).status.term });
+  });
+  test("9.6: a node that was cut off does not disturb: its term has not risen when it is back", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const { term } = world.raft(leader).status;
+    const lonely = othersOf([1, 2, 3], leader)[0] as number;
+    isolate(world, lonely);
+    world.run(2000);
+    expect(world.raft(lonely).status.term).toBe(term);
+    world.cut.clear();
+    world.run(500);
+    expect(world.raft(leader).status).toMatchObject({ role: "leader", term });
+  });
+  test("6.2: a leader without a quorum steps down; one cut off from a minority does not", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [first] = othersOf([1, 2, 3], leader);
+    isolate(world, first as number);
+    world.run(1000);
+    expect(world.raft(leader).status.role).toBe("leader");
+    isolate(world, leader);
+    world.run(300);
+    expect(world.raft(leader).status.role).not.toBe("leader");
+  });
+  test("etcd #9586: the followers of a lost leader elect one of themselves", () => {
+    const { world, leader } = led([1, 2, 3]);
+    isolate(world, leader);
+    const rest = othersOf([1, 2, 3], leader);
+    world.until(() => rest.some((id) => world.raft(id).status.role === "leader"), 2000);
+  });
+  test("3.8: no vote leaves before it is durable", () => {
+    const world = worldOf([1, 2, 3], { syncMsMax: 1_000_000 });
+    world.run(1000);
+    // Pre-votes promise nothing; the term they lead to is on no disk, so nobody has voted.
+    expect([1, 2, 3].every((id) => world.raft(id).status.role !== "leader")).toBe(true);
+    expect([1, 2, 3].some((id) => world.raft(id).status.term > 0)).toBe(true);
+  });
+});
+
+describe("replication", () => {
+  test("3.6.2: a leader commits up to entries of its own term only, by whatever count others are held", () => {
+    const { world } = led([1, 2, 3], { loss: 0.2, delayMsMax: 10, syncMsMax: 10 });
+    for (let turn = 0; turn < 400; turn += 1) {
+      if (turn % 60 === 0) world.crash(world.leader?.id ?? 1);
+      for (const [id, { raft }] of world.nodes) if (raft === undefined && turn % 60 === 30) world.start(id);
+      const { leader } = world;
+      if (leader !== undefined) {
+        try {
+          leader.propose(encoder.encode(`${turn}`));
+        } catch {}
+        const before = leader.status.commit;
+        world.step();
+        const { commit, role, term } =
+          leader.id === world.leader?.id ? leader.status : { commit: 0, role: "", term: 0 };
+        if (role === "leader" && commit > before) expect(leader.termAt(commit)).toBe(term);
+      }
+      world.run(4);
+    }
+  });
+  test("hashicorp/raft #612: entries lost behind healthy heartbeats are sent again", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [slow] = othersOf([1, 2, 3], leader) as [number];
+    const send = world.send.bind(world);
+    // Appends to one follower vanish for a while, everything else arrives.
+    let isLossy = true;
+    world.send = (message) => {
+      const to = new DataView(message.buffer).getUint32(12, true);
+      if (!(isLossy && message[0] === 3 && to === slow)) send(message);
+    };
+    for (let count = 0; count < 20; count += 1) {
+      propose(world, leader, `${count}`);
+      world.run(2);
+    }
+    world.run(500);
+    expect(world.raft(slow).status.leader).toBe(leader);
+    expect(world.node(slow).applied).toHaveLength(0);
+    isLossy = false;
+    world.until(() => world.node(slow).applied.length === 20, 500);
+    expect(world.raft(leader).status.role).toBe("leader");
+  });
+  test("what does not fit is refused with a code, and taken again after a compaction", () => {
+    const { world, leader } = led([1, 2, 3]);
+    let taken = 0;
+    const fill = () => {
+      for (;;) {
+        propose(world, leader, "x");
+        taken += 1;
+      }
+    };
+    expect(fill).toThrow(expect.objectContaining({ code: "RAFT_LOG_FULL" }));
+    expect(taken).toBeGreaterThan(150);
+    world.until(() => world.raft(leader).status.applied > taken);
+    world.run(50);
+    expect(propose(world, leader, "y")).toBe("appended");
+  });
+  test("a follower forwards, and refuses with a code when it knows no leader", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [follower] = othersOf([1, 2, 3], leader) as [number];
+    expect(propose(world, follower, "through")).toBe("forwarded");
+    world.until(() => world.node(follower).applied.includes("through"), 500);
+    const fresh = worldOf([1, 2, 3]);
+    expect(() => propose(fresh, 1, "nobody")).toThrow(expect.objectContaining({ code: "RAFT_NO_LEADER" }));
+  });
+});
+
+describe("reads (thesis 6.4)", () => {
+  test("ReadIndex: after a round with a quorum, at the leader and through a follower", () => {
+    const { world, leader } = led([1, 2, 3]);
+    propose(world, leader, "write");
+    world.run(50);
+    const { commit } = world.raft(leader).status;
+    for (const id of [1, 2, 3]) {
+      world.raft(id).read(100 + id, world.nowMs);
+      expect(world.raft(id).takeReads()).toEqual([]);
+      world.run(20);
+      expect(world.raft(id).takeReads()).toEqual([{ context: 100 + id, index: commit }]);
+    }
+  });
+  test("a leader that was replaced and does not know it answers no read", () => {
+    const { world, leader } = led([1, 2, 3], { raft: { leaseMs: 0 } });
+    isolate(world, leader);
+    world.raft(leader).read(1, world.nowMs);
+    world.run(1000);
+    expect(world.raft(leader).takeReads()).toEqual([]);
+  });
+  test("etcd #20418: an answer to an earlier round confirms no later one", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const send = world.send.bind(world);
+    const answers: Uint8Array[] = [];
+    world.raft(leader).read(1, world.nowMs);
+    world.send = (message) => (message[0] === 6 ? answers.push(message) : send(message));
+    world.run(3);
+    expect(answers.length).toBeGreaterThan(0);
+    isolate(world, leader);
+    // The first round's answers come late, again and again, while a second read waits.
+    world.raft(leader).read(2, world.nowMs);
+    world.work(world.node(leader));
+    for (const answer of [...answers, ...answers]) world.raft(leader).step(answer, world.nowMs);
+    expect(
+      world
+        .raft(leader)
+        .takeReads()
+        .map(({ context }) => context),
+    ).toEqual([1]);
+  });
+  test("6.4.1: a lease answers at once, ends with the quorum's silence, and is over before another can lead", () => {
+    const { world, leader } = led([1, 2, 3], { raft: { leaseMs: 80 } });
+    world.run(50);
+    world.raft(leader).read(1, world.nowMs);
+    expect(world.raft(leader).takeReads()).toHaveLength(1);
+    isolate(world, leader);
+    const stale = world.raft(leader);
+    world.until(() => {
+      const other = othersOf([1, 2, 3], leader).some((id) => world.raft(id).status.role === "leader");
+      if (other) expect(stale.leaseHolds(world.nowMs)).toBe(false);
+      return other;
+    }, 5000);
+  });
+});
+
+describe("leadership transfer (thesis 3.10)", () => {
+  test("the target leads within a heartbeat or two, and lease reads end before", () => {
+    const { world, leader } = led([1, 2, 3], { raft: { leaseMs: 80 } });
+    const [target] = othersOf([1, 2, 3], leader) as [number];
+    world.run(50);
+    world.raft(leader).transfer(target);
+    expect(() => propose(world, leader, "no")).toThrow(
+      expect.objectContaining({ code: "RAFT_TRANSFERRING" }),
+    );
+    world.run(3);
+    expect(world.raft(leader).leaseHolds(world.nowMs)).toBe(false);
+    world.until(() => world.raft(target).status.role === "leader", 60);
+  });
+});
+
+describe("members (thesis chapter 4)", () => {
+  test("a node that joins catches up by snapshot and log, as a learner first", () => {
+    const { world, leader } = led([1, 2, 3]);
+    for (let count = 0; count < 400; count += 1) {
+      propose(world, leader, `${count}`);
+      world.run(3);
+    }
+    expect(world.raft(leader).status.first).toBeGreaterThan(1);
+    world.add(4, []);
+    world.raft(leader).change([...voters(1, 2, 3), { id: 4, role: "learner" }]);
+    world.until(() => world.node(4).applied.length === 400, 3000);
+    expect(world.node(4).applied).toEqual(world.node(leader).applied);
+    world.raft(leader).change(voters(1, 2, 3, 4));
+    world.until(() => world.raft(4).members.every(({ role }) => role === "voter"), 1000);
+  });
+  test("4.3: many at once go through a joint configuration, which is left by itself", () => {
+    const { world, leader } = led([1, 2, 3]);
+    for (const id of [4, 5, 6]) world.add(id, []);
+    world.raft(leader).change(voters(4, 5, 6));
+    expect(world.raft(leader).members.filter(({ outgoing }) => outgoing)).toHaveLength(3);
+    world.until(() => [4, 5, 6].some((id) => world.raft(id).status.role === "leader"), 5000);
+    const next = world.leader?.id as number;
+    expect(
+      world
+        .raft(next)
+        .members.map(({ id }) => id)
+        .sort(),
+    ).toEqual([4, 5, 6]);
+    propose(world, next, "on");
+    world.until(() => [4, 5, 6].every((id) => world.node(id).applied.at(-1) === "on"), 2000);
+  });
+  test("4.1 and etcd #12359: a configuration counts from the moment it stands in the log, and not when it is cut away", () => {
+    const { world, leader } = led([1, 2, 3]);
+    world.add(4, []);
+    isolate(world, leader);
+    world.raft(leader).change(voters(1, 2, 3, 4));
+    expect(world.raft(leader).members).toHaveLength(4);
+    world.until(
+      () => othersOf([1, 2, 3], leader).some((id) => world.raft(id).status.role === "leader"),
+      5000,
+    );
+    world.cut.clear();
+    world.until(() => world.raft(leader).members.length === 3, 2000);
+  });
+  test("one change at a time", () => {
+    const { world, leader } = led([1, 2, 3]);
+    world.raft(leader).change([...voters(1, 2, 3), { id: 4, role: "learner" }]);
+    const again = () => world.raft(leader).change(voters(1, 2, 3));
+    expect(again).toThrow(expect.objectContaining({ code: "RAFT_CHANGE_PENDING" }));
+  });
+  test("a witness votes and holds no data, and never leads", () => {
+    const { world, leader } = led([1, 2]);
+    world.add(9, []);
+    world.raft(leader).change([...voters(1, 2), { id: 9, role: "witness" }]);
+    world.until(() => world.raft(9).members.length === 3, 1000);
+    propose(world, leader, "secret");
+    const [other] = othersOf([1, 2], leader) as [number];
+    world.until(() => world.node(other).applied.includes("secret"), 500);
+    world.until(() => world.raft(9).status.last === world.raft(leader).status.last, 500);
+    const { last } = world.raft(9).status;
+    expect(new TextDecoder().decode(world.raft(9).entries(1, last).run)).not.toContain("secret");
+    // With the other gone, leader and witness still commit.
+    world.crash(other);
+    propose(world, leader, "still");
+    world.until(() => world.node(leader).applied.includes("still"), 1000);
+    world.crash(leader);
+    world.run(2000);
+    expect(world.raft(9).status.role).toBe("follower");
+  });
+});
+
+test("bytes that are no message are refused with a code and change nothing", () => {
+  const { world } = led([1, 2, 3]);
+  const before = world.raft(1).status;
+  for (const bytes of [0, 1, 63, 64, 200]) {
+    expect(() => world.raft(1).step(world.random.bytes(bytes), world.nowMs)).toThrow(
+      expect.objectContaining({ code: "RAFT_MESSAGE" }),
+    );
+  }
+  expect(world.raft(1).status).toEqual({ ...before, malformed: before.malformed + 5 });
+});
