@@ -37,11 +37,7 @@ export function transferDue(at: usize): void {
   const id = load<u32>(at, TRANSFER_TO);
   if (id == 0) return;
   const member = memberOf(at, id);
-  if (member == 0) {
-    store<u32>(at, 0, TRANSFER_TO);
-    return;
-  }
-  if (load<u64>(member, MEMBER_MATCH) != load<u64>(at, LAST)) return;
+  if (member == 0 || load<u64>(member, MEMBER_MATCH) != load<u64>(at, LAST)) return;
   setFlag(at, LEASE_REVOKED);
   outboxTake(at, CAMPAIGN, id, 0);
 }

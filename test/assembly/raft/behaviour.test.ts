@@ -73,24 +73,58 @@ describe("elections (thesis 3.4, 6.2, 9.6)", () => {
 });
 
 describe("replication", () => {
-  test("3.6.2: a leader commits up to entries of its own term only, by whatever count others are held", () => {
-    const { world } = led([1, 2, 3], { loss: 0.2, delayMsMax: 10, syncMsMax: 10 });
-    for (let turn = 0; turn < 400; turn += 1) {
-      if (turn % 60 === 0) world.crash(world.leader?.id ?? 1);
-      for (const [id, { raft }] of world.nodes) if (raft === undefined && turn % 60 === 30) world.start(id);
-      const { leader } = world;
-      if (leader !== undefined) {
-        try {
-          leader.propose(encoder.encode(`${turn}`));
-        } catch {}
-        const before = leader.status.commit;
-        world.step();
-        const { commit, role, term } =
-          leader.id === world.leader?.id ? leader.status : { commit: 0, role: "", term: 0 };
-        if (role === "leader" && commit > before) expect(leader.termAt(commit)).toBe(term);
-      }
-      world.run(4);
+  test("3.6.2: entries of an old term that a majority holds are not committed by counting, but by one of the leader's own above them", () => {
+    const ids = [1, 2, 3, 4, 5];
+    const { world, leader } = led(ids);
+    const [near, ...far] = othersOf(ids, leader) as [number, ...number[]];
+    // The old leader brings more than a message holds to one other node only, and is lost.
+    for (const id of far) world.cut.add(`${leader} ${id}`);
+    const { commit: before } = world.raft(leader).status;
+    for (const letter of ["a", "b", "c", "d"]) propose(world, leader, letter.repeat(1900));
+    world.run(10);
+    expect(world.raft(near).status).toMatchObject({ commit: before, last: before + 4 });
+    world.crash(leader);
+    world.until(() => world.raft(near).status.role === "leader", 5000);
+    const { term } = world.raft(near).status;
+    world.until(() => {
+      const { commit } = world.raft(near).status;
+      // Up to there, or with its own entry further, and never to what lies between.
+      expect(commit === before || world.raft(near).termAt(commit) === term).toBe(true);
+      return commit > before + 4;
+    }, 500);
+    world.until(() => far.every((id) => world.node(id).applied.length === 4), 500);
+  });
+  test("10.2.1: a leader sends before its own disk is done, and counts itself only after", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [near, far] = othersOf([1, 2, 3], leader) as [number, number];
+    world.cut.add(`${leader} ${far}`).add(`${far} ${leader}`);
+    propose(world, leader, "early");
+    const { last } = world.raft(leader).status;
+    for (let ms = 0; ms < 40; ms += 1) {
+      world.step();
+      const node = world.node(leader);
+      node.saves = node.saves.map((save) => ({ ...save, dueMs: Number.POSITIVE_INFINITY }));
     }
+    expect(world.raft(near).status.saved).toBe(last);
+    expect(world.raft(leader).status.commit).toBeLessThan(last);
+    const node = world.node(leader);
+    node.saves = node.saves.map((save) => ({ ...save, dueMs: 0 }));
+    world.run(2);
+    expect(world.raft(leader).status.commit).toBe(last);
+  });
+  test("a follower counts for what is on its disk", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [near, far] = othersOf([1, 2, 3], leader) as [number, number];
+    world.cut.add(`${leader} ${far}`).add(`${far} ${leader}`);
+    propose(world, leader, "early");
+    const { last } = world.raft(leader).status;
+    for (let ms = 0; ms < 40; ms += 1) {
+      world.step();
+      const node = world.node(near);
+      node.saves = node.saves.map((save) => ({ ...save, dueMs: Number.POSITIVE_INFINITY }));
+    }
+    expect(world.raft(near).status.last).toBe(last);
+    expect(world.raft(leader).status.commit).toBeLessThan(last);
   });
   test("hashicorp/raft #612: entries lost behind healthy heartbeats are sent again", () => {
     const { world, leader } = led([1, 2, 3]);
@@ -205,6 +239,60 @@ describe("leadership transfer (thesis 3.10)", () => {
     world.run(3);
     expect(world.raft(leader).leaseHolds(world.nowMs)).toBe(false);
     world.until(() => world.raft(target).status.role === "leader", 60);
+  });
+});
+
+describe("what is refused, and with what code", () => {
+  const code = (code: string) => expect.objectContaining({ code });
+  test("transfers", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [target, other] = othersOf([1, 2, 3], leader) as [number, number];
+    const to = (node: number, id: number) => () => world.raft(node).transfer(id);
+    expect(to(target, leader)).toThrow(code("RAFT_NOT_LEADER"));
+    expect(to(leader, leader)).toThrow(code("ARGUMENT"));
+    expect(to(leader, 77)).toThrow(code("ARGUMENT"));
+    world.raft(leader).change([...voters(1, 2, 3), { id: 4, role: "learner" }]);
+    world.until(() => world.raft(leader).status.commit === world.raft(leader).status.last);
+    expect(to(leader, 4)).toThrow(code("ARGUMENT"));
+    isolate(world, target);
+    world.raft(leader).transfer(target);
+    expect(to(leader, other)).toThrow(code("RAFT_TRANSFERRING"));
+    expect(() => world.raft(leader).change(voters(1, 2, 3))).toThrow(code("RAFT_CHANGE_PENDING"));
+    // The target does not answer: after an election time the leader leads on.
+    world.run(150);
+    expect(propose(world, leader, "on")).toBe("appended");
+  });
+  test("changes of members", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [follower] = othersOf([1, 2, 3], leader) as [number];
+    const change = (node: number, members: RaftMember[]) => () => world.raft(node).change(members);
+    expect(change(follower, voters(1, 2))).toThrow(code("RAFT_NOT_LEADER"));
+    expect(change(leader, [])).toThrow(code("ARGUMENT"));
+    expect(change(leader, voters(1, 1))).toThrow(code("ARGUMENT"));
+    expect(change(leader, [{ id: 1, role: "learner" }])).toThrow(code("ARGUMENT"));
+    // It has no payloads to become a voter with.
+    expect(change(leader, [...voters(1, 2), { id: 3, role: "witness" }])).toThrow(code("ARGUMENT"));
+    const many = Array.from({ length: 16 }, (_, index) => index + 10);
+    expect(change(leader, voters(...many))).toThrow(code("ARGUMENT"));
+    const next = worldOf([1, 2, 3]);
+    next.until(() => next.leader !== undefined);
+    const fresh = next.leader?.id as number;
+    expect(() => next.raft(fresh).change(voters(1, 2))).toThrow(code("RAFT_NOT_READY"));
+    expect(() => next.raft(fresh).read(1, next.nowMs)).toThrow(code("RAFT_NOT_READY"));
+  });
+  test("4.2.2: a leader that is removed leads until that is committed, and no longer; a voter may become a learner", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const rest = othersOf([1, 2, 3], leader);
+    world.raft(leader).change([...voters(...rest), { id: leader, role: "learner" }]);
+    world.until(() => world.raft(leader).status.role !== "leader", 500);
+    world.until(() => rest.some((id) => world.raft(id).status.role === "leader"), 2000);
+    world.until(() => world.raft(leader).status.leader !== 0, 500);
+    world.run(100);
+    const next = world.leader?.id as number;
+    world.raft(next).change([...voters(next, leader), { id: 8, role: "witness" }]);
+    world.add(8, []);
+    world.until(() => world.raft(next).members.every(({ outgoing }) => outgoing !== true), 2000);
+    expect(world.raft(next).members).toHaveLength(3);
   });
 });
 

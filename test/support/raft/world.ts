@@ -45,6 +45,8 @@ export interface WorldNode {
   /** Commands applied, in order: what the state machine is. */
   applied: string[];
   incoming: Uint8Array[];
+  /** Commit index up to which the entries were compared with the others'. */
+  checked: number;
 }
 
 interface Flight {
@@ -86,6 +88,7 @@ export class RaftWorld {
       savedSequence: 0,
       applied: [],
       incoming: [],
+      checked: 0,
     };
     this.nodes.set(id, node);
     this.start(id);
@@ -115,6 +118,7 @@ export class RaftWorld {
     node.savedSequence = raft.stateSequence;
     node.applied = [...snapshot.state];
     node.incoming = [];
+    node.checked = snapshot.index;
   }
 
   /** The process dies; what was not durable is gone. */
@@ -171,6 +175,7 @@ export class RaftWorld {
     for (let message = raft.takeMessage(); message !== undefined; message = raft.takeMessage())
       this.send(message);
     this.#apply(node, raft);
+    this.#checkCommitted(node, raft);
     const { first, last } = raft.status;
     if (last - first > COMPACT_ENTRIES) this.compact(node.id);
   }
@@ -215,13 +220,6 @@ export class RaftWorld {
   #apply(node: WorldNode, raft: Raft): void {
     for (let index = raft.status.applied + 1; index <= raft.applicable; index += 1) {
       const { run } = raft.entries(index, index);
-      // A witness is sent no payloads; that it holds the same entries shows in their terms and kinds.
-      const isWitness = raft.members.some(({ id, role }) => id === node.id && role === "witness");
-      const entry = describeEntry(run);
-      const known = this.committed.get(index);
-      const isSame = isWitness ? known?.startsWith(entry.trimEnd()) !== false : (known ?? entry) === entry;
-      if (!isSame) throw this.violation(`state machine safety: ${index} is ${known} and ${entry}`);
-      if (known === undefined && !isWitness) this.committed.set(index, entry);
       if (run[12] === 1) node.applied.push(payloadOf(run));
       raft.applied(index);
     }
@@ -275,11 +273,28 @@ export class RaftWorld {
     raft.snapshotInstalled(index, term, members);
   }
 
+  /** State machine safety, from the moment a node says that an entry is committed: before it is applied, and whatever of it is durable. */
+  #checkCommitted(node: WorldNode, raft: Raft): void {
+    const { commit, first } = raft.status;
+    if (commit <= node.checked) return;
+    const isWitness = raft.members.some(({ id, role }) => id === node.id && role === "witness");
+    for (let index = Math.max(node.checked + 1, first); index <= commit; index += 1) {
+      const entry = describeEntry(raft.entries(index, index).run);
+      const known = this.committed.get(index);
+      // A witness is sent no payloads; that it holds the same entries shows in their terms and kinds.
+      const isSame = isWitness ? known?.startsWith(entry.trimEnd()) !== false : (known ?? entry) === entry;
+      if (!isSame)
+        throw this.violation(`state machine safety: ${index} is ${known}, and at ${node.id} ${entry}`);
+      if (known === undefined && !isWitness) this.committed.set(index, entry);
+    }
+    node.checked = commit;
+  }
+
   violation(what: string): Error {
     return new Error(`seed ${this.#options.seed} at ${this.nowMs} ms: ${what}`);
   }
 
-  /** Election safety and log matching; state machine safety is checked where entries are applied. */
+  /** Election safety and leader completeness; state machine safety is checked where entries are committed. */
   check(): void {
     for (const { id, raft } of this.nodes.values()) {
       if (raft === undefined) continue;
