@@ -36,7 +36,6 @@ import { stepMessage } from "../consensus/raft/step";
 import { transferTo } from "../consensus/raft/transfer";
 import { microseconds } from "./time";
 
-export { MEMBER_BYTES as RAFT_MEMBER_BYTES } from "../consensus/raft/layout";
 export {
   raftBytes,
   raftFlush,

@@ -14,8 +14,10 @@ export interface RaftMember {
   readonly id: number;
   /** A witness votes and holds no data; a learner holds data and does not vote. */
   readonly role: "voter" | "learner" | "witness";
-  /** In a joint configuration: votes in the configuration that is being left. */
+  /** In a joint configuration: votes in the one that is being left, too. */
   readonly outgoing?: boolean;
+  /** In a joint configuration: votes in the one that is being left, and is no member of the next. */
+  readonly leaving?: boolean;
 }
 
 export interface RaftOptions {
@@ -72,6 +74,7 @@ const MALFORMED = 288;
 const VIOLATIONS = 292;
 const READY_COUNT = 296;
 const MESSAGE_LENGTH = 4;
+const MESSAGE_HEADER_BYTES = 64;
 
 export class Raft implements Disposable {
   readonly id: number;
@@ -79,6 +82,7 @@ export class Raft implements Disposable {
   readonly #region: Region;
   readonly #scratch: Region;
   readonly #at: number;
+  readonly #chunkBytesMax: number;
 
   /** An empty node. restore() and restoreEntries() give it what was durable, begin() starts it. Throws ARGUMENT. */
   constructor(core: Core, options: RaftOptions) {
@@ -92,6 +96,7 @@ export class Raft implements Disposable {
     this.#region = takeRegion(core, bytes);
     this.#scratch = takeRegion(core, messageBytes);
     this.#at = this.#region.at;
+    this.#chunkBytesMax = messageBytes - MESSAGE_HEADER_BYTES - CONFIG_BYTES_MAX;
     this.#must(raw.raftInit(this.#at, id, entries, payloadBytes, reads, outboxBytes, messageBytes));
     const inFlight = [Math.max(entries / 4, 1), Math.max(payloadBytes / 4, 1)] as const;
     this.#must(raw.raftConfigure(this.#at, electionMs, heartbeatMs, leaseMs, ...inFlight));
@@ -254,7 +259,7 @@ export class Raft implements Disposable {
     return this.#core.raw.raftSnapshotDue(this.#at);
   }
 
-  /** Sends a peer the chunk that it wants next, at most `chunkBytes` of it. */
+  /** Sends a peer the chunk that it wants next, at most `chunkBytes` of it and no more than a message takes. */
   sendSnapshot(
     peer: number,
     snapshot: {
@@ -268,7 +273,7 @@ export class Raft implements Disposable {
     const { raw } = this.#core;
     const { index, term, bytes } = snapshot;
     const offset = Math.min(raw.raftSnapshotOffset(this.#at, peer, index), bytes.length);
-    const chunk = bytes.subarray(offset, offset + chunkBytes);
+    const chunk = bytes.subarray(offset, offset + Math.min(chunkBytes, this.#chunkBytesMax));
     this.#writeConfig(snapshot.members);
     const { at } = this.#scratch;
     this.#core.bytes().set(chunk, at + CONFIG_BYTES_MAX);
@@ -338,24 +343,23 @@ export function encodeMembers(members: readonly RaftMember[]): Uint8Array<ArrayB
   const bytes = new Uint8Array(8 + members.length * 8);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, members.length, true);
-  members.forEach(({ id, role, outgoing }, index) => {
-    const votes = role === "learner" ? LEARNER : VOTER_IN | (role === "witness" ? WITNESS : 0);
+  members.forEach(({ id, role, outgoing, leaving }, index) => {
+    const own = leaving === true ? 0 : role === "learner" ? LEARNER : VOTER_IN;
+    const left = leaving === true || outgoing === true ? VOTER_OUT : 0;
     view.setUint32(8 + index * 8, id, true);
-    view.setUint32(12 + index * 8, votes | (outgoing === true ? VOTER_OUT : 0), true);
+    view.setUint32(12 + index * 8, own | left | (role === "witness" ? WITNESS : 0), true);
   });
   return bytes;
 }
 
-/** A voter that only the configuration being left has is a learner with an outgoing vote here. */
-function decodeMembers(bytes: Uint8Array): RaftMember[] {
+/** What encodeMembers() wrote, or what stands in a snapshot's chunk. */
+export function decodeMembers(bytes: Uint8Array): RaftMember[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: view.getUint32(0, true) }, (_, index) => {
     const flags = view.getUint32(12 + index * 8, true);
-    const votes = flags & WITNESS ? "witness" : "voter";
-    const member: RaftMember = {
-      id: view.getUint32(8 + index * 8, true),
-      role: flags & VOTER_IN ? votes : "learner",
-    };
-    return flags & VOTER_OUT ? { ...member, outgoing: true } : member;
+    const role = flags & LEARNER ? "learner" : flags & WITNESS ? "witness" : "voter";
+    const member: RaftMember = { id: view.getUint32(8 + index * 8, true), role };
+    if ((flags & VOTER_OUT) === 0) return member;
+    return flags & (VOTER_IN | LEARNER) ? { ...member, outgoing: true } : { ...member, leaving: true };
   });
 }

@@ -100,6 +100,8 @@ export function electionTick(at: usize): void {
   }
   if (now < load<u64>(at, ELECTION_AT)) return;
   store<u32>(at, 0, LEADER);
+  // The leader asked for one election, in its own term: another may lead by now, whose lease this must not break.
+  clearFlag(at, FORCED);
   if (mayLead(at)) campaign(at, true);
   else resetElection(at);
 }

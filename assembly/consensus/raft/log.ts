@@ -28,7 +28,7 @@ export const ENTRY_HEADER_BYTES: usize = 16;
 export const NO_OP: u8 = 0;
 export const COMMAND: u8 = 1;
 export const CONFIGURATION: u8 = 2;
-/** No term is above it: f64 must hold terms and indexes on the host. */
+/** No term and no index is above it: f64 must hold them on the host. */
 export const TERM_MAX: u64 = 0x1f_ffff_ffff_ffff;
 
 const END: usize = 8;

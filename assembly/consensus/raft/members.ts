@@ -148,7 +148,7 @@ export function configUse(at: usize, config: usize): void {
   let count = load<u32>(at, MEMBER_COUNT);
   for (let index: u32 = 0; index < count; ) {
     const member = memberAt(at, index);
-    if (flagsIn(config, load<u32>(member, MEMBER_ID)) != 0) {
+    if (configFlagsOf(config, load<u32>(member, MEMBER_ID)) != 0) {
       ++index;
       continue;
     }
@@ -173,7 +173,8 @@ export function configUse(at: usize, config: usize): void {
   }
 }
 
-function flagsIn(config: usize, id: u32): u32 {
+/** Flags of a member by its id, 0 for who is none. */
+export function configFlagsOf(config: usize, id: u32): u32 {
   const count = load<u32>(config);
   for (let index: u32 = 0; index < count; ++index)
     if (configId(config, index) == id) return configFlags(config, index);

@@ -29,6 +29,7 @@ import {
   configAdd,
   configBytes,
   configFlags,
+  configFlagsOf,
   configFromLog,
   configId,
   configIsSound,
@@ -69,7 +70,7 @@ export function changeMembers(at: usize, target: usize, bytes: u32): i32 {
   const count = load<u32>(at, MEMBER_COUNT);
   for (let index: u32 = 0; index < count; ++index) {
     const member = memberAt(at, index);
-    if (isVoter(member) && flagsOf(target, load<u32>(member, MEMBER_ID)) == 0) ++changed;
+    if (isVoter(member) && configFlagsOf(target, load<u32>(member, MEMBER_ID)) == 0) ++changed;
   }
   if (changed > 1 && !addOutgoing(at, scratch)) return -ARGUMENT;
   return append(at, scratch);
@@ -94,7 +95,7 @@ function addOutgoing(at: usize, config: usize): bool {
     if (!isVoter(member)) continue;
     const id = load<u32>(member, MEMBER_ID);
     const witness = <u32>(load<u8>(member, MEMBER_FLAGS) & WITNESS);
-    if (flagsOf(config, id) == 0) {
+    if (configFlagsOf(config, id) == 0) {
       if (!configAdd(config, id, <u32>VOTER_OUT | witness)) return false;
       continue;
     }
@@ -124,12 +125,5 @@ function append(at: usize, config: usize): i32 {
   if (!logAppend(at, load<u64>(at, TERM), CONFIGURATION, config, configBytes(load<u32>(config))))
     return -RAFT_LOG_FULL;
   configFromLog(at);
-  return 0;
-}
-
-function flagsOf(config: usize, id: u32): u32 {
-  const count = load<u32>(config);
-  for (let index: u32 = 0; index < count; ++index)
-    if (configId(config, index) == id) return configFlags(config, index);
   return 0;
 }

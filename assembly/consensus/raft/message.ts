@@ -37,6 +37,7 @@ import {
   STATE_SEQUENCE,
   TERM,
 } from "./layout";
+import { TERM_MAX } from "./log";
 
 export const MESSAGE_KIND: usize = 0;
 export const MESSAGE_FLAGS: usize = 1;
@@ -143,6 +144,11 @@ export function outboxDrop(at: usize): void {
 export function messageIsSound(at: usize, message: usize, bytes: u32): bool {
   if (bytes < MESSAGE_HEADER_BYTES || bytes > load<u32>(at, MESSAGE_BYTES)) return false;
   const kind = load<u8>(message);
+  // Sums with them must not wrap, and hosts have them as f64.
+  if (load<u64>(message, MESSAGE_TERM) > TERM_MAX || load<u64>(message, MESSAGE_LOG_TERM) > TERM_MAX)
+    return false;
+  if (load<u64>(message, MESSAGE_INDEX) > TERM_MAX || load<u64>(message, MESSAGE_COMMIT) > TERM_MAX)
+    return false;
   return (
     load<u32>(message, MESSAGE_LENGTH) == bytes &&
     kind >= VOTE_REQUEST &&

@@ -49,7 +49,7 @@ import {
   TERMS_START,
   VOTE,
 } from "./layout";
-import { ENTRY_HEADER_BYTES, entryBytes, logAppend, logReset, logTerm, runCount } from "./log";
+import { CONFIGURATION, ENTRY_HEADER_BYTES, entryBytes, logAppend, logReset, logTerm, runCount } from "./log";
 import { configFromLog, configIsSound, configSave } from "./members";
 import { MESSAGE_HEADER_BYTES } from "./message";
 import { readyAt } from "./reads";
@@ -172,7 +172,10 @@ export function raftRestoreEntries(at: usize, run: usize, bytes: u32): i32 {
     const length = load<u32>(entry, 8);
     const term = load<u64>(entry);
     if (term > load<u64>(at, TERM) || term < logTerm(at, load<u64>(at, LAST))) return -ARGUMENT;
-    if (!logAppend(at, term, load<u8>(entry, 12), entry + ENTRY_HEADER_BYTES, length)) return -ARGUMENT;
+    const kind = load<u8>(entry, 12);
+    const payload = entry + ENTRY_HEADER_BYTES;
+    if (kind == CONFIGURATION && !configIsSound(payload, length)) return -ARGUMENT;
+    if (!logAppend(at, term, kind, payload, length)) return -ARGUMENT;
     entry += <usize>entryBytes(length);
   }
   store<u64>(at, load<u64>(at, LAST), SAVED);

@@ -2,7 +2,7 @@
 import { RAFT_MESSAGE } from "../../errors/codes.generated";
 import { isQuiet, onCampaign, onVoteAnswer, onVoteRequest, refuseVote } from "./election";
 import { countUp, LEADER, LEADING, MALFORMED, ROLE, TERM, VIOLATIONS } from "./layout";
-import { COMMAND, logAppend, TERM_MAX } from "./log";
+import { COMMAND, logAppend } from "./log";
 import {
   APPEND,
   APPEND_ANSWER,
@@ -38,7 +38,7 @@ import { onSnapshotAnswer, onSnapshotChunk } from "./snapshot";
 
 /** 0, CHUNK_TAKEN when the caller must keep the snapshot's chunk that came, or -RAFT_MESSAGE. */
 export function stepMessage(at: usize, message: usize, bytes: u32): i32 {
-  if (!messageIsSound(at, message, bytes) || load<u64>(message, MESSAGE_TERM) > TERM_MAX) {
+  if (!messageIsSound(at, message, bytes)) {
     countUp(at + MALFORMED);
     return -RAFT_MESSAGE;
   }

@@ -6,6 +6,7 @@
 import { ARGUMENT, RAFT_NOT_LEADER, RAFT_TRANSFERRING } from "../../errors/codes.generated";
 import {
   ELECTION_US,
+  HEARTBEAT_US,
   ID,
   LAST,
   LEADING,
@@ -16,7 +17,7 @@ import {
   TRANSFER_TO,
   TRANSFER_UNTIL,
 } from "./layout";
-import { MEMBER_FLAGS, MEMBER_MATCH, VOTER_IN } from "./member-layout";
+import { MEMBER_FLAGS, MEMBER_MATCH, MEMBER_RETRY_AT, VOTER_IN } from "./member-layout";
 import { isWitness, memberOf } from "./members";
 import { CAMPAIGN, outboxTake } from "./message";
 
@@ -32,12 +33,15 @@ export function transferTo(at: usize, id: u32): i32 {
   return 0;
 }
 
-/** Asks the target once its log is whole. Asked again until the transfer ends: the request may be lost. */
+/** Asks the target once its log is whole. Asked again with each heartbeat until the transfer ends: the request may be lost. */
 export function transferDue(at: usize): void {
   const id = load<u32>(at, TRANSFER_TO);
   if (id == 0) return;
   const member = memberOf(at, id);
   if (member == 0 || load<u64>(member, MEMBER_MATCH) != load<u64>(at, LAST)) return;
+  const now = load<u64>(at, NOW);
+  if (now < load<u64>(member, MEMBER_RETRY_AT)) return;
+  store<u64>(member, now + <u64>load<u32>(at, HEARTBEAT_US), MEMBER_RETRY_AT);
   setFlag(at, LEASE_REVOKED);
   outboxTake(at, CAMPAIGN, id, 0);
 }

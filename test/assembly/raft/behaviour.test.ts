@@ -1,6 +1,6 @@
 /** Raft by the thesis' sections, and the wounds that others had, by name. */
 import { describe, expect, test } from "vitest";
-import type { RaftMember } from "../../../host/core/raft.ts";
+import { Raft, type RaftMember } from "../../../host/core/raft.ts";
 import { openTestCore } from "../../support/core.ts";
 import { RaftWorld, type WorldOptions } from "../../support/raft/world.ts";
 
@@ -24,6 +24,15 @@ function led(
 
 function isolate(world: RaftWorld, id: number): void {
   for (const other of world.nodes.keys()) world.cut.add(`${id} ${other}`).add(`${other} ${id}`);
+}
+
+/** Lets time pass while nothing that the node stores becomes durable. */
+function runStalled(world: RaftWorld, id: number, ms: number): void {
+  const node = world.node(id);
+  for (let passed = 0; passed < ms; passed += 1) {
+    world.step();
+    node.saves = node.saves.map((save) => ({ ...save, dueMs: Number.POSITIVE_INFINITY }));
+  }
 }
 
 const propose = (world: RaftWorld, id: number, command: string) =>
@@ -100,11 +109,7 @@ describe("replication", () => {
     world.cut.add(`${leader} ${far}`).add(`${far} ${leader}`);
     propose(world, leader, "early");
     const { last } = world.raft(leader).status;
-    for (let ms = 0; ms < 40; ms += 1) {
-      world.step();
-      const node = world.node(leader);
-      node.saves = node.saves.map((save) => ({ ...save, dueMs: Number.POSITIVE_INFINITY }));
-    }
+    runStalled(world, leader, 40);
     expect(world.raft(near).status.saved).toBe(last);
     expect(world.raft(leader).status.commit).toBeLessThan(last);
     const node = world.node(leader);
@@ -118,11 +123,7 @@ describe("replication", () => {
     world.cut.add(`${leader} ${far}`).add(`${far} ${leader}`);
     propose(world, leader, "early");
     const { last } = world.raft(leader).status;
-    for (let ms = 0; ms < 40; ms += 1) {
-      world.step();
-      const node = world.node(near);
-      node.saves = node.saves.map((save) => ({ ...save, dueMs: Number.POSITIVE_INFINITY }));
-    }
+    runStalled(world, near, 40);
     expect(world.raft(near).status.last).toBe(last);
     expect(world.raft(leader).status.commit).toBeLessThan(last);
   });
@@ -240,6 +241,26 @@ describe("leadership transfer (thesis 3.10)", () => {
     expect(world.raft(leader).leaseHolds(world.nowMs)).toBe(false);
     world.until(() => world.raft(target).status.role === "leader", 60);
   });
+  test("the leader's word counts for the one election that it asked for: the next ones heed a lease again", () => {
+    const { world, leader } = led([1, 2, 3]);
+    const [target] = othersOf([1, 2, 3], leader) as [number];
+    const send = world.send.bind(world);
+    const asked: number[] = [];
+    world.send = (message) => {
+      const from = new DataView(message.buffer).getUint32(8, true);
+      if (from !== target) send(message);
+      else if (message[0] === 1) asked.push(message[1] as number);
+    };
+    world.raft(leader).transfer(target);
+    world.until(() => asked.length > 0, 100);
+    // From here on it hears nobody, and campaigns by itself.
+    for (const other of [1, 2, 3]) world.cut.add(`${other} ${target}`);
+    world.run(600);
+    const byLeader = asked.map((flags) => (flags & 4) !== 0);
+    expect(byLeader.slice(0, 2)).toEqual([true, true]);
+    expect(byLeader.slice(2).length).toBeGreaterThan(0);
+    expect(byLeader.slice(2)).not.toContain(true);
+  });
 });
 
 describe("what is refused, and with what code", () => {
@@ -291,7 +312,7 @@ describe("what is refused, and with what code", () => {
     const next = world.leader?.id as number;
     world.raft(next).change([...voters(next, leader), { id: 8, role: "witness" }]);
     world.add(8, []);
-    world.until(() => world.raft(next).members.every(({ outgoing }) => outgoing !== true), 2000);
+    world.until(() => world.raft(next).members.every(({ outgoing, leaving }) => !outgoing && !leaving), 2000);
     expect(world.raft(next).members).toHaveLength(3);
   });
 });
@@ -315,7 +336,7 @@ describe("members (thesis chapter 4)", () => {
     const { world, leader } = led([1, 2, 3]);
     for (const id of [4, 5, 6]) world.add(id, []);
     world.raft(leader).change(voters(4, 5, 6));
-    expect(world.raft(leader).members.filter(({ outgoing }) => outgoing)).toHaveLength(3);
+    expect(world.raft(leader).members.filter(({ leaving }) => leaving)).toHaveLength(3);
     world.until(() => [4, 5, 6].some((id) => world.raft(id).status.role === "leader"), 5000);
     const next = world.leader?.id as number;
     expect(
@@ -339,6 +360,22 @@ describe("members (thesis chapter 4)", () => {
     );
     world.cut.clear();
     world.until(() => world.raft(leader).members.length === 3, 2000);
+  });
+  test("a joint configuration survives a snapshot or a restart as it is", () => {
+    const { world, leader } = led([1, 2, 3]);
+    world.add(4, []);
+    world.raft(leader).change([...voters(3, 4), { id: 2, role: "learner" }]);
+    const { members } = world.raft(leader);
+    expect(members.filter(({ leaving }) => leaving)).toEqual([{ id: 1, role: "voter", leaving: true }]);
+    const other = new Raft(core, { id: 9 });
+    other.restore({ term: 1, vote: 0, snapshot: { index: 5, term: 1 }, members });
+    expect(other.members).toEqual(members);
+    world.until(() => {
+      const now = world.leader?.members ?? [];
+      return now.length === 3 && now.every(({ outgoing }) => !outgoing);
+    }, 2000);
+    const byId = [...(world.leader?.members ?? [])].sort((a, b) => a.id - b.id);
+    expect(byId).toEqual([{ id: 2, role: "learner" }, ...voters(3, 4)]);
   });
   test("one change at a time", () => {
     const { world, leader } = led([1, 2, 3]);
@@ -375,5 +412,27 @@ test("bytes that are no message are refused with a code and change nothing", () 
       expect.objectContaining({ code: "RAFT_MESSAGE" }),
     );
   }
-  expect(world.raft(1).status).toEqual({ ...before, malformed: before.malformed + 5 });
+  // Sound but for an index with which sums would wrap.
+  const message = new Uint8Array(64);
+  const view = new DataView(message.buffer);
+  message[0] = 3;
+  view.setUint32(4, 64, true);
+  view.setUint32(8, 2, true);
+  view.setUint32(12, 1, true);
+  view.setBigUint64(24, 2n ** 64n - 1n, true);
+  expect(() => world.raft(1).step(message, world.nowMs)).toThrow(
+    expect.objectContaining({ code: "RAFT_MESSAGE" }),
+  );
+  expect(world.raft(1).status).toEqual({ ...before, malformed: before.malformed + 6 });
+});
+
+test("stored entries whose configuration is none are refused", () => {
+  const run = new Uint8Array(24);
+  new DataView(run.buffer).setBigUint64(0, 1n, true);
+  new DataView(run.buffer).setUint32(8, 8, true);
+  run[12] = 2;
+  run[16] = 99;
+  const raft = new Raft(core, { id: 1 });
+  raft.restore({ term: 1, vote: 0, snapshot: { index: 0, term: 0 }, members: voters(1) });
+  expect(() => raft.restoreEntries(run)).toThrow(expect.objectContaining({ code: "ARGUMENT" }));
 });

@@ -3,7 +3,7 @@
  * crash, and checks of what Raft promises (thesis 3.2, figure 3.2) after each step. One seed replays it.
  */
 import type { Core } from "../../../host/core/core.ts";
-import { Raft, type RaftMember, type RaftOptions } from "../../../host/core/raft.ts";
+import { decodeMembers, Raft, type RaftMember, type RaftOptions } from "../../../host/core/raft.ts";
 import { type SeededRandom, seededRandom } from "../../../host/world/random.ts";
 
 export interface WorldOptions {
@@ -213,7 +213,10 @@ export class RaftWorld {
       if (save.entries.length > 0 && kept >= 0)
         durable.entries = [...durable.entries.slice(0, kept), ...save.entries];
       const last = save.entries.at(-1);
-      raft.saved(save.first + save.entries.length - 1, last === undefined ? 0 : termOf(last), save.sequence);
+      // Without entries, only the change of term and vote is durable.
+      const [index, term] =
+        last === undefined ? [0, 0] : [save.first + save.entries.length - 1, termOf(last)];
+      raft.saved(index, term, save.sequence);
     }
   }
 
@@ -260,7 +263,7 @@ export class RaftWorld {
     const { state } = JSON.parse(node.incoming.map((part) => text.decode(part)).join("")) as {
       state: string[];
     };
-    const members = membersIn(message.slice(64, 64 + head));
+    const members = decodeMembers(message.slice(64, 64 + head));
     // Entries that are not of the snapshot's past go with it, as the core's do.
     const kept =
       raft.termAt(index) === term ? node.durable.entries.slice(index - node.durable.snapshot.index) : [];
@@ -344,13 +347,4 @@ function termOf(entry: Uint8Array): number {
 function describeEntry(entry: Uint8Array): string {
   const kind = ["no-op", "command", "configuration"][entry[12] as number];
   return `${kind} of term ${termOf(entry)}${kind === "command" ? ` ${payloadOf(entry)}` : ""}`;
-}
-
-function membersIn(config: Uint8Array): RaftMember[] {
-  const view = new DataView(config.buffer);
-  return Array.from({ length: view.getUint32(0, true) }, (_, index) => {
-    const flags = view.getUint32(12 + index * 8, true);
-    const role = flags & 1 ? (flags & 8 ? "witness" : "voter") : "learner";
-    return { id: view.getUint32(8 + index * 8, true), role, outgoing: (flags & 2) !== 0 };
-  });
 }
