@@ -21,10 +21,12 @@ const STEP_PART: usize = 28;
 const SPAN_PART: usize = 32;
 const LIMIT: usize = 36;
 const PERIOD_US: usize = 40;
-/** The latest time there is; a TAT lies a span beyond it at most, below 2^64. */
+/** The latest time there is. */
 const TIME_MAX: u64 = 0x7fff_ffff_ffff_ffff;
+/** The TAT lies a span beyond now at most, and a schedule that is asked for another beyond that: all below 2^64. */
+const SPAN_MAX: u64 = 0x3fff_ffff_ffff_fffe;
 
-/** 0, or -ARGUMENT when a number is 0. An empty bucket, whenever its first token is asked for. */
+/** 0, or -ARGUMENT when a number is 0 or the burst takes 2^62 microseconds or more. An empty bucket, whenever its first token is asked for. */
 export function gcraInit(at: usize, limit: u32, periodUs: u32, burst: u32): i32 {
   if (limit == 0 || periodUs == 0 || burst == 0) return -ARGUMENT;
   const span = <u64>burst * <u64>periodUs;
@@ -32,8 +34,8 @@ export function gcraInit(at: usize, limit: u32, periodUs: u32, burst: u32): i32 
   store<u32>(at, 0, TAT_PART);
   store<u64>(at, <u64>(periodUs / limit), STEP_US);
   store<u32>(at, periodUs % limit, STEP_PART);
-  // Below 2^64 / limit, and with limit 1 below 2^64: a span that a time and it would overflow is no rate anybody waits for.
-  if (span / <u64>limit > TIME_MAX) return -ARGUMENT;
+  // Some 146,000 years: no rate that anybody waits for.
+  if (span / <u64>limit > SPAN_MAX) return -ARGUMENT;
   store<u64>(at, span / <u64>limit, SPAN_US);
   store<u32>(at, <u32>(span % <u64>limit), SPAN_PART);
   store<u32>(at, limit, LIMIT);

@@ -176,6 +176,18 @@ describe("GCRA", () => {
     expect(Math.min(granted, refused)).toBeGreaterThan(1_000);
   });
 
+  test("a schedule does not wrap at the longest burst and the latest time", () => {
+    // Twice this burst, and a time, made 2^64 microseconds exactly: the second burst was granted.
+    expect(raw.limiterCreate(KIND.gcra, 2, 4_275_673_543, 4_294_967_277, 0, 0)).toBe(ARGUMENT);
+    const [periodUs, burst] = [2 ** 31, 2 ** 31 - 1];
+    const handle = raw.limiterCreate(KIND.gcra, 1, periodUs, burst, 0, 0);
+    for (const nowUs of [1n, 2n ** 62n, 2n ** 63n - 1n]) {
+      raw.limiterTakeAtUs(handle, burst, nowUs);
+      expect(raw.limiterTakeAtUs(handle, burst, nowUs)).toBe(LIMITED);
+    }
+    raw.limiterFree(handle);
+  });
+
   test("remaining, wait and reset are the first microseconds at which they hold", () => {
     fc.assert(
       fc.property(
