@@ -15,6 +15,7 @@ const ROOMS = [
   "host/io",
   "host/store",
   "host/concurrency",
+  "host/cluster",
   "host/world",
   "host/gateway",
   "host/observe",

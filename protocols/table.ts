@@ -370,6 +370,30 @@ export const ERRORS = {
   ),
   RECORD_OVERSIZE: store(408, "error", "ignore", "A record is larger than a segment allows."),
   BACKUP_INVALID: store(409, "error", "escalate", "The backup file is damaged or not a backup."),
+  KV_COMPACTED: store(
+    440,
+    "warning",
+    "fallback",
+    "The changes from that revision on are no longer kept; read the keys, and watch from the revision of that read.",
+  ),
+  KV_WATCH_SLOW: store(
+    441,
+    "warning",
+    "retry",
+    "A watcher did not take its events in time and was ended; watch again from the revision that it says.",
+  ),
+  KV_WATCHERS_FULL: store(
+    442,
+    "warning",
+    "retry",
+    "There are as many watchers as one machine allows; close one, or watch at another gateway.",
+  ),
+  KV_SNAPSHOT: store(
+    443,
+    "error",
+    "retry",
+    "A snapshot of the key-value machine is cut, damaged or of another machine; nothing was changed. Fetch it again.",
+  ),
 
   CONFIG_INVALID: host(500, "fatal", "escalate", "The configuration does not match its schema."),
   PORT_IN_USE: host(

@@ -11,7 +11,7 @@ const LINES_MAX = 500;
 const TABLES = new Set(["protocols/table.ts"]);
 /** Where the real clock, dice, timers and processes may be touched. */
 const SEAMS = /^host\/(io|cli|exports)\/|^host\/api\/ui\/clock\.ts$/;
-const NODE_FREE = /^(host\/(store|gateway|observe|world)|protocols)\//;
+const NODE_FREE = /^(host\/(store|cluster|gateway|observe|world)|protocols)\//;
 
 const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
   cwd: ROOT,
