@@ -182,6 +182,15 @@ const cluster = (number: number, help: string): ErrorRow => ({
   help,
 });
 
+/** What nodes of a cluster say when they connect. */
+const peer = (number: number, recovery: Recovery, help: string): ErrorRow => ({
+  number,
+  severity: "error",
+  category: "cluster",
+  recovery,
+  help,
+});
+
 /** Stable codes. The name is what hosts show and match on, the number is what travels and what AssemblyScript returns. */
 export const ERRORS = {
   FRAME_SHORT: codec(100, "A frame ended before its header and CRC; the line dropped bytes."),
@@ -589,6 +598,33 @@ export const ERRORS = {
     "Another change of the members is on its way; wait until it is committed.",
   ),
   RAFT_MESSAGE: cluster(906, "Bytes are no message of this cluster's; look what else sends to this port."),
+
+  CLUSTER_FOREIGN: peer(
+    910,
+    "escalate",
+    "The node at this address belongs to another cluster; correct the address or the cluster's id.",
+  ),
+  NODE_FOREIGN: peer(
+    911,
+    "escalate",
+    "The node at this address has another id than the configuration says; correct one of the two.",
+  ),
+  PEER_VERSION: peer(
+    912,
+    "escalate",
+    "A node speaks another version of the protocol between nodes; update the older side.",
+  ),
+  PEER_HELLO: peer(
+    913,
+    "ignore",
+    "A connection between nodes did not begin with a hello and its answer; the other side speaks something else.",
+  ),
+  PEER_LIMIT: peer(914, "retry", "As many nodes are connected as this one takes; connect again later."),
+  PEER_LOOPBACK: peer(
+    915,
+    "escalate",
+    "Nodes listen on loopback only until they prove each other by mutual TLS; give 127.0.0.1 or ::1.",
+  ),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

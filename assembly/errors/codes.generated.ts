@@ -276,6 +276,18 @@ export const RAFT_TRANSFERRING: i32 = 904;
 export const RAFT_CHANGE_PENDING: i32 = 905;
 /** Bytes are no message of this cluster's; look what else sends to this port. */
 export const RAFT_MESSAGE: i32 = 906;
+/** The node at this address belongs to another cluster; correct the address or the cluster's id. */
+export const CLUSTER_FOREIGN: i32 = 910;
+/** The node at this address has another id than the configuration says; correct one of the two. */
+export const NODE_FOREIGN: i32 = 911;
+/** A node speaks another version of the protocol between nodes; update the older side. */
+export const PEER_VERSION: i32 = 912;
+/** A connection between nodes did not begin with a hello and its answer; the other side speaks something else. */
+export const PEER_HELLO: i32 = 913;
+/** As many nodes are connected as this one takes; connect again later. */
+export const PEER_LIMIT: i32 = 914;
+/** Nodes listen on loopback only until they prove each other by mutual TLS; give 127.0.0.1 or ::1. */
+export const PEER_LOOPBACK: i32 = 915;
 
 export const SEVERITY_INFO: u32 = 0;
 export const SEVERITY_WARNING: u32 = 1;
@@ -302,7 +314,7 @@ export const RECOVERY_DEGRADE: u32 = 4;
 export const RECOVERY_ESCALATE: u32 = 5;
 export const RECOVERY_IGNORE: u32 = 6;
 
-export const CODE_COUNT: i32 = 137;
+export const CODE_COUNT: i32 = 143;
 
 /** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
 export function codeRows(): usize {
@@ -324,6 +336,6 @@ export function codeRows(): usize {
     0x9815, 0xaf09, 0xaf49, 0xaf89, 0xafc9, 0xb009, 0xb049, 0xb089,
     0xb0c9, 0xb109, 0xb149, 0xb189, 0xc808, 0xc848, 0xc888, 0xc8c8,
     0xc908, 0xc948, 0xe108, 0xe148, 0xe188, 0xe1c8, 0xe208, 0xe248,
-    0xe288,
+    0xe288, 0xe395, 0xe3d5, 0xe415, 0xe456, 0xe490, 0xe4d5,
   ]);
 }

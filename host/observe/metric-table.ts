@@ -71,6 +71,17 @@ export const METRICS: readonly MetricRow[] = [
   gauge("tardigrade_log_start_offset_bytes", "Offset of the oldest record kept."),
   gauge("tardigrade_log_synced_offset_bytes", "Offset below which every record is on disk."),
 
+  // Between the nodes of a cluster.
+  counter(
+    "tardigrade_peer_dropped_total",
+    "Messages to peers not sent, because the peer is down or unknown, or its queue full.",
+    ["reason"],
+  ),
+  counter("tardigrade_peer_connections_ended_total", "Connections between nodes that ended or failed.", [
+    "direction",
+    "code",
+  ]),
+
   // MQTT.
   counter(
     "tardigrade_broker_dropped_total",

@@ -125,6 +125,12 @@ export class LogWriter implements SegmentLog {
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
+  get recordBytesMax(): number {
+    return this.#recordBytesMax;
+  }
+  get pendingBytesMax(): number {
+    return this.#pendingBytesMax;
+  }
 
   append(payload: Uint8Array): number {
     const bytes = payload.length;

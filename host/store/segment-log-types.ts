@@ -44,6 +44,10 @@ export interface SegmentLog {
   readonly syncedEnd: number;
   readonly state: LogState;
   readonly pendingBytes: number;
+  /** The longest record that append() takes. */
+  readonly recordBytesMax: number;
+  /** What append() lets wait for the disk: a record counts with four bytes more than it has. */
+  readonly pendingBytesMax: number;
   /**
    * Copies the record into the log and returns its offset; it is durable when syncedEnd is above that. Throws
    * QUEUE_FULL, RECORD_OVERSIZE, or the error that ended the log.
