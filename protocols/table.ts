@@ -597,6 +597,20 @@ export const ERRORS = {
     905,
     "Another change of the members is on its way; wait until it is committed.",
   ),
+  RAFT_OUTCOME_UNKNOWN: cluster(
+    907,
+    "The node that took the command cannot tell whether it was applied; repeat it, in a session under the same sequence.",
+  ),
+  RAFT_STATE_LOST: peer(
+    908,
+    "escalate",
+    "The state is older than what the log was compacted to; remove this node, and add it again under a new id with an empty folder.",
+  ),
+  RAFT_STOPPED: peer(
+    909,
+    "restart",
+    "This node has stopped taking part; look at its log, and start it again.",
+  ),
   RAFT_MESSAGE: cluster(906, "Bytes are no message of this cluster's; look what else sends to this port."),
 
   CLUSTER_FOREIGN: peer(

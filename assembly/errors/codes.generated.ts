@@ -274,6 +274,12 @@ export const RAFT_LOG_FULL: i32 = 903;
 export const RAFT_TRANSFERRING: i32 = 904;
 /** Another change of the members is on its way; wait until it is committed. */
 export const RAFT_CHANGE_PENDING: i32 = 905;
+/** The node that took the command cannot tell whether it was applied; repeat it, in a session under the same sequence. */
+export const RAFT_OUTCOME_UNKNOWN: i32 = 907;
+/** The state is older than what the log was compacted to; remove this node, and add it again under a new id with an empty folder. */
+export const RAFT_STATE_LOST: i32 = 908;
+/** This node has stopped taking part; look at its log, and start it again. */
+export const RAFT_STOPPED: i32 = 909;
 /** Bytes are no message of this cluster's; look what else sends to this port. */
 export const RAFT_MESSAGE: i32 = 906;
 /** The node at this address belongs to another cluster; correct the address or the cluster's id. */
@@ -314,7 +320,7 @@ export const RECOVERY_DEGRADE: u32 = 4;
 export const RECOVERY_ESCALATE: u32 = 5;
 export const RECOVERY_IGNORE: u32 = 6;
 
-export const CODE_COUNT: i32 = 143;
+export const CODE_COUNT: i32 = 146;
 
 /** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
 export function codeRows(): usize {
@@ -336,6 +342,7 @@ export function codeRows(): usize {
     0x9815, 0xaf09, 0xaf49, 0xaf89, 0xafc9, 0xb009, 0xb049, 0xb089,
     0xb0c9, 0xb109, 0xb149, 0xb189, 0xc808, 0xc848, 0xc888, 0xc8c8,
     0xc908, 0xc948, 0xe108, 0xe148, 0xe188, 0xe1c8, 0xe208, 0xe248,
-    0xe288, 0xe395, 0xe3d5, 0xe415, 0xe456, 0xe490, 0xe4d5,
+    0xe288, 0xe2c8, 0xe315, 0xe352, 0xe395, 0xe3d5, 0xe415, 0xe456,
+    0xe490, 0xe4d5,
   ]);
 }

@@ -3,7 +3,8 @@
  * assembly/consensus/raft/node.ts says what each function does.
  */
 
-import { logRun, logTerm } from "../consensus/raft/log";
+import { ENTRIES_MASK, PAYLOAD_MASK } from "../consensus/raft/layout";
+import { logPayloadRoom, logRoom, logRun, logTerm } from "../consensus/raft/log";
 import { configBytes, configIndexBelow, configOf } from "../consensus/raft/members";
 import { changeMembers } from "../consensus/raft/membership";
 import { outboxDrop, outboxFirst } from "../consensus/raft/message";
@@ -115,6 +116,12 @@ export function raftApplied(at: usize, index: f64): void {
 }
 export function raftTermAt(at: usize, index: f64): f64 {
   return <f64>logTerm(at, <u64>index);
+}
+/** The share of the log that is used, by entries or by bytes, whatever is more. */
+export function raftFill(at: usize): f64 {
+  const entries = <f64>(load<u32>(at, ENTRIES_MASK) + 1);
+  const bytes = <f64>(load<u32>(at, PAYLOAD_MASK) + 1);
+  return max(1 - <f64>logRoom(at) / entries, 1 - <f64>logPayloadRoom(at) / bytes);
 }
 /** Copies entries from `from` to `until`, which are there, as many as fit; the bytes. */
 export function raftRun(at: usize, from: f64, until: f64, to: usize, capacity: u32): u32 {

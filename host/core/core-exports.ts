@@ -417,6 +417,7 @@ export interface RaftExports {
   raftApplicable(at: number): number;
   raftApplied(at: number, index: number): void;
   raftTermAt(at: number, index: number): number;
+  raftFill(at: number): number;
   raftRun(at: number, from: number, until: number, to: number, capacity: number): number;
   raftCompact(at: number, index: number): number;
   raftConfigAt(at: number, index: number, to: number): number;

@@ -74,6 +74,7 @@ const MALFORMED = 288;
 const VIOLATIONS = 292;
 const READY_COUNT = 296;
 const MESSAGE_LENGTH = 4;
+const MESSAGE_TO = 12;
 const MESSAGE_HEADER_BYTES = 64;
 
 export class Raft implements Disposable {
@@ -83,6 +84,7 @@ export class Raft implements Disposable {
   readonly #scratch: Region;
   readonly #at: number;
   readonly #chunkBytesMax: number;
+  #cached = new DataView(new ArrayBuffer(0));
 
   /** An empty node. restore() and restoreEntries() give it what was durable, begin() starts it. Throws ARGUMENT. */
   constructor(core: Core, options: RaftOptions) {
@@ -180,25 +182,29 @@ export class Raft implements Disposable {
     return reads;
   }
 
-  /** The next message to send, as a copy; undefined when there is none that may leave yet. */
-  takeMessage(): Uint8Array<ArrayBuffer> | undefined {
+  /** Gives away the messages that may leave. Each is a view that is good during its call, in which this node must not be used. */
+  takeMessages(send: (to: number, message: Uint8Array) => void): void {
     const { raw } = this.#core;
-    const at = raw.raftMessage(this.#at);
-    if (at === 0) return undefined;
-    const bytes = this.#core.bytes();
-    const length = this.#view().getUint32(at + MESSAGE_LENGTH, true);
-    const message = bytes.slice(at, at + length);
-    raw.raftMessageDrop(this.#at);
-    return message;
+    for (let at = raw.raftMessage(this.#at); at !== 0; at = raw.raftMessage(this.#at)) {
+      const view = this.#view();
+      const length = view.getUint32(at + MESSAGE_LENGTH, true);
+      send(view.getUint32(at + MESSAGE_TO, true), this.#core.bytes().subarray(at, at + length));
+      raw.raftMessageDrop(this.#at);
+    }
   }
 
   /** Entries that storage has not been given, as a run, as many as a message takes; they count as given then. */
   takeUnsaved(): { readonly first: number; readonly last: number; readonly run: Uint8Array } | undefined {
     const first = this.#core.raw.raftUnsaved(this.#at);
     if (first === 0) return undefined;
-    const { run, count } = this.entries(first, this.#u64(LAST));
+    const { run, count } = this.entries(first, this.last);
     this.#core.raw.raftHanded(this.#at, first + count - 1);
     return { first, last: first + count - 1, run };
+  }
+
+  /** The first entry that storage has not been given; 0 for none. */
+  get unsaved(): number {
+    return this.#core.raw.raftUnsaved(this.#at);
   }
 
   /** Entries from `first` to `last`, which are held, as many as a message takes. */
@@ -224,7 +230,7 @@ export class Raft implements Disposable {
   get applicable(): number {
     return this.#core.raw.raftApplicable(this.#at);
   }
-  applied(index: number): void {
+  setApplied(index: number): void {
     this.#core.raw.raftApplied(this.#at, index);
   }
   termAt(index: number): number {
@@ -259,26 +265,28 @@ export class Raft implements Disposable {
     return this.#core.raw.raftSnapshotDue(this.#at);
   }
 
-  /** Sends a peer the chunk that it wants next, at most `chunkBytes` of it and no more than a message takes. */
+  /** Sends a peer the chunk that it wants next, no more than a message takes. */
   sendSnapshot(
     peer: number,
     snapshot: {
       readonly index: number;
       readonly term: number;
       readonly members: readonly RaftMember[];
-      readonly bytes: Uint8Array;
+      /** Of all of it. */
+      readonly bytes: number;
+      /** At most `length` bytes from `offset` on, at least one where there is one. */
+      read(offset: number, length: number): Uint8Array;
     },
-    chunkBytes: number,
   ): void {
     const { raw } = this.#core;
     const { index, term, bytes } = snapshot;
-    const offset = Math.min(raw.raftSnapshotOffset(this.#at, peer, index), bytes.length);
-    const chunk = bytes.subarray(offset, offset + Math.min(chunkBytes, this.#chunkBytesMax));
+    const offset = Math.min(raw.raftSnapshotOffset(this.#at, peer, index), bytes);
+    const chunk = snapshot.read(offset, Math.min(bytes - offset, this.#chunkBytesMax));
     this.#writeConfig(snapshot.members);
     const { at } = this.#scratch;
     this.#core.bytes().set(chunk, at + CONFIG_BYTES_MAX);
     const from = at + CONFIG_BYTES_MAX;
-    this.#must(raw.raftSnapshotSend(this.#at, peer, index, term, at, bytes.length, from, chunk.length));
+    this.#must(raw.raftSnapshotSend(this.#at, peer, index, term, at, bytes, from, chunk.length));
   }
 
   snapshotTaken(index: number, bytes: number): void {
@@ -292,16 +300,47 @@ export class Raft implements Disposable {
     this.#must(this.#core.raw.raftSnapshotInstalled(this.#at, index, term, this.#scratch.at, bytes));
   }
 
+  get role(): RaftRole {
+    return ROLES[this.#core.bytes()[this.#at + ROLE] ?? 0] ?? "follower";
+  }
+  get term(): number {
+    return this.#u64(TERM);
+  }
+  get vote(): number {
+    return this.#u32(VOTE);
+  }
+  /** 0: none known. */
+  get leader(): number {
+    return this.#u32(LEADER);
+  }
+  get commit(): number {
+    return this.#u64(COMMIT);
+  }
+  get applied(): number {
+    return this.#u64(APPLIED);
+  }
+  /** The oldest entry held; the one before it is the newest that was compacted. */
+  get first(): number {
+    return this.#u64(FIRST);
+  }
+  get last(): number {
+    return this.#u64(LAST);
+  }
+  /** How full the log is, by entries or by bytes, whatever is nearer to its bound: 0 to 1. */
+  get fill(): number {
+    return this.#core.raw.raftFill(this.#at);
+  }
+
   get status(): RaftStatus {
     return {
-      role: ROLES[this.#core.bytes()[this.#at + ROLE] ?? 0] ?? "follower",
-      term: this.#u64(TERM),
-      vote: this.#u32(VOTE),
-      leader: this.#u32(LEADER),
-      commit: this.#u64(COMMIT),
-      applied: this.#u64(APPLIED),
-      first: this.#u64(FIRST),
-      last: this.#u64(LAST),
+      role: this.role,
+      term: this.term,
+      vote: this.vote,
+      leader: this.leader,
+      commit: this.commit,
+      applied: this.applied,
+      first: this.first,
+      last: this.last,
       saved: this.#u64(SAVED),
       dropped: this.#u32(OUTBOX_DROPPED),
       malformed: this.#u32(MALFORMED),
@@ -321,14 +360,20 @@ export class Raft implements Disposable {
     return bytes.length;
   }
 
+  /** Made anew when the memory has grown. */
   #view(): DataView {
-    return new DataView(this.#core.raw.memory.buffer);
+    const { buffer } = this.#core.raw.memory;
+    if (this.#cached.buffer !== buffer) this.#cached = new DataView(buffer);
+    return this.#cached;
   }
   #u32(offset: number): number {
     return this.#view().getUint32(this.#at + offset, true);
   }
+  /** Of a number below 2^53; a bigint would be an object. */
   #u64(offset: number): number {
-    return Number(this.#view().getBigUint64(this.#at + offset, true));
+    const view = this.#view();
+    const at = this.#at + offset;
+    return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
   }
   #must(status: number): number {
     if (status >= 0) return status;

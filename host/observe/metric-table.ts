@@ -72,6 +72,15 @@ export const METRICS: readonly MetricRow[] = [
   gauge("tardigrade_log_synced_offset_bytes", "Offset below which every record is on disk."),
 
   // Between the nodes of a cluster.
+  counter("tardigrade_raft_elections_won_total", "Elections that this node won."),
+  counter("tardigrade_raft_snapshots_total", "Snapshots made for, or taken over from, another node.", [
+    "direction",
+  ]),
+  counter(
+    "tardigrade_raft_state_failures_total",
+    "Times that the state store could not take committed entries, and was tried again.",
+    ["operation"],
+  ),
   counter(
     "tardigrade_peer_dropped_total",
     "Messages to peers not sent, because the peer is down or unknown, or its queue full.",

@@ -172,8 +172,7 @@ export class RaftWorld {
     raft.flush();
     this.#sendSnapshots(node, raft);
     this.#save(node, raft);
-    for (let message = raft.takeMessage(); message !== undefined; message = raft.takeMessage())
-      this.send(message);
+    raft.takeMessages((_, message) => this.send(message.slice()));
     this.#apply(node, raft);
     this.#checkCommitted(node, raft);
     const { first, last } = raft.status;
@@ -224,7 +223,7 @@ export class RaftWorld {
     for (let index = raft.status.applied + 1; index <= raft.applicable; index += 1) {
       const { run } = raft.entries(index, index);
       if (run[12] === 1) node.applied.push(payloadOf(run));
-      raft.applied(index);
+      raft.setApplied(index);
     }
   }
 
@@ -246,7 +245,8 @@ export class RaftWorld {
     if (peer === 0) return;
     const { index, term, members, state } = node.durable.snapshot;
     const bytes = new TextEncoder().encode(JSON.stringify({ state }));
-    raft.sendSnapshot(peer, { index, term, members, bytes }, 512);
+    const read = (offset: number, length: number) => bytes.subarray(offset, offset + Math.min(length, 512));
+    raft.sendSnapshot(peer, { index, term, members, bytes: bytes.length, read });
   }
 
   #takeChunk(node: WorldNode, message: Uint8Array): void {

@@ -1,0 +1,134 @@
+/**
+ * One node of a simulated cluster as a process on a machine: the shipped node on a disk, a state store and a clock that outlive it. It is
+ * started, killed, paused, and its power is cut.
+ */
+
+import type { KvLimits } from "../../cluster/kv/limits.ts";
+import { KvNode } from "../../cluster/kv-node.ts";
+import { openRaftLog, type RaftLog } from "../../cluster/raft-log/raft-log.ts";
+import type { PeerTransport } from "../../cluster/transport/peer-transport.ts";
+import type { Core } from "../../core/core.ts";
+import type { RaftMember, RaftOptions } from "../../core/raft.ts";
+import type { SimulatedClock } from "../clock.ts";
+import { SimulatedDisk } from "../disk.ts";
+import type { PeerNetwork } from "../peer-network.ts";
+import type { SeededRandom } from "../random.ts";
+import { SkewedClock } from "../skewed-clock.ts";
+import { SimulatedState } from "../state.ts";
+
+export interface NodeProcessOptions {
+  readonly id: number;
+  readonly core: Core;
+  readonly clock: SimulatedClock;
+  readonly random: SeededRandom;
+  readonly network: PeerNetwork;
+  readonly members: readonly RaftMember[];
+  readonly raft: Omit<RaftOptions, "id">;
+  readonly limits: Partial<KvLimits>;
+  readonly tickMs: number;
+  readonly segmentBytes: number;
+  /** Own milliseconds for one of the world: 1 is a true clock. */
+  readonly clockRate: number;
+  /** The node stopped by itself: its log or its machine failed. */
+  readonly onFatal: (process: NodeProcess, error: Error) => void;
+}
+
+interface Running {
+  readonly node: KvNode;
+  readonly log: RaftLog;
+  readonly transport: PeerTransport;
+  readonly clock: SkewedClock;
+}
+
+export class NodeProcess {
+  readonly id: number;
+  readonly disk: SimulatedDisk;
+  readonly state: SimulatedState;
+  readonly #options: NodeProcessOptions;
+  #running: Running | undefined;
+  /** Tells a start from one that a crash has overtaken. */
+  #life = 0;
+  #clock: SkewedClock;
+  starts = 0;
+
+  constructor(options: NodeProcessOptions) {
+    const { id, random, clock, clockRate } = options;
+    this.id = id;
+    this.#options = options;
+    this.#clock = new SkewedClock(clock, clockRate);
+    this.disk = new SimulatedDisk({ random: random.fork("disk"), clock });
+    this.state = new SimulatedState({ random: random.fork("state"), clock });
+  }
+
+  /** Undefined while it is down, or not up yet. */
+  get node(): KvNode | undefined {
+    return this.#running?.node;
+  }
+  get isUp(): boolean {
+    return this.#running !== undefined;
+  }
+  get isPaused(): boolean {
+    return this.#clock.isPaused;
+  }
+
+  async start(): Promise<void> {
+    const { id, core, random, network, members, raft, limits, tickMs, segmentBytes, clock, clockRate } =
+      this.#options;
+    this.#life += 1;
+    this.starts += 1;
+    const life = this.#life;
+    this.#clock = new SkewedClock(clock, clockRate);
+    const own = this.#clock;
+    const dice = random.fork(`life ${life}`);
+    let log: RaftLog;
+    try {
+      log = await openRaftLog({
+        disk: this.disk.mount(),
+        folder: "raft",
+        clock: own,
+        random: dice,
+        segmentBytes,
+      });
+    } catch (error) {
+      // It died while it was starting.
+      if (life !== this.#life) return;
+      throw error;
+    }
+    if (life !== this.#life) return;
+    const transport = network.transport(id);
+    const node = new KvNode({
+      ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
+      store: this.state.mount(),
+      retryMs: 50,
+    });
+    this.#running = { node, log, transport, clock: own };
+    node.driver.onFatal((error) => {
+      if (life === this.#life) this.#options.onFatal(this, error);
+    });
+  }
+
+  /** "power": what was not synced may be gone; "kill": the process alone ends. */
+  crash(kind: "power" | "kill"): void {
+    this.#life += 1;
+    const running = this.#running;
+    this.#running = undefined;
+    this.#clock.end();
+    if (kind === "power") this.disk.powerCut();
+    else this.disk.kill();
+    this.state.crash(kind === "kill");
+    if (running === undefined) return;
+    void running.transport.close();
+    void running.node.stop();
+  }
+
+  /** What arrives while it is paused is taken when it goes on. */
+  pause(): void {
+    if (this.isUp) this.#clock.pause();
+  }
+  resume(): void {
+    this.#clock.resume();
+  }
+  jumpWall(ms: number): void {
+    this.#clock.jumpWall(ms);
+  }
+}

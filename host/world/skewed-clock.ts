@@ -1,0 +1,61 @@
+/** The clock of one machine in a world: it runs a little fast or slow, its wall time jumps, and it stands still while its process is paused. */
+import type { Clock, Dispose } from "../io/seams.ts";
+
+export class SkewedClock implements Clock {
+  readonly #world: Clock;
+  /** Own milliseconds for one of the world. */
+  readonly #rate: number;
+  readonly #startMs: number;
+  #wallOffsetMs = 0;
+  /** Alarms that rang while the process was paused. */
+  #held: (() => void)[] | undefined;
+  #dead = false;
+
+  constructor(world: Clock, rate = 1) {
+    this.#world = world;
+    this.#rate = rate;
+    this.#startMs = world.monotonicMs();
+  }
+
+  monotonicMs(): number {
+    return (this.#world.monotonicMs() - this.#startMs) * this.#rate;
+  }
+  wallMs(): number {
+    return Math.floor(this.#world.wallMs() + this.#wallOffsetMs);
+  }
+  jumpWall(ms: number): void {
+    this.#wallOffsetMs += ms;
+  }
+
+  alarm(delayMs: number, call: () => void): Dispose {
+    let wanted = true;
+    const ring = (): void => {
+      if (!wanted || this.#dead) return;
+      if (this.#held !== undefined) this.#held.push(ring);
+      else call();
+    };
+    const dispose = this.#world.alarm(delayMs / this.#rate, ring);
+    return () => {
+      wanted = false;
+      dispose();
+    };
+  }
+
+  get isPaused(): boolean {
+    return this.#held !== undefined;
+  }
+  /** The process is not scheduled: its alarms wait, and what arrives for it must. */
+  pause(): void {
+    this.#held ??= [];
+  }
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const ring of held) ring();
+  }
+  /** What was set rings no more. */
+  end(): void {
+    this.#dead = true;
+    this.#held = undefined;
+  }
+}
