@@ -403,6 +403,24 @@ export const ERRORS = {
     "retry",
     "A snapshot of the key-value machine is cut, damaged or of another machine; nothing was changed. Fetch it again.",
   ),
+  KV_RESERVED: store(
+    444,
+    "error",
+    "ignore",
+    "The key-value store keeps the cluster's own entries under keys that begin with $; choose another key.",
+  ),
+  KV_REFUSED: store(
+    445,
+    "error",
+    "ignore",
+    "The key-value store did not do what a command asked: its lease is over, or one of the store's bounds is reached.",
+  ),
+  KV_SESSION_EXPIRED: store(
+    446,
+    "error",
+    "escalate",
+    "The store no longer knows the session, so it cannot tell whether the command was applied; read what is there.",
+  ),
 
   CONFIG_INVALID: host(500, "fatal", "escalate", "The configuration does not match its schema."),
   PORT_IN_USE: host(

@@ -12,6 +12,7 @@ import { TardigradeError } from "../../protocols/error.ts";
 import type { RaftMember } from "../core/raft.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
 import type { StateStore } from "../store/state-store.ts";
+import { parseAddress } from "./address.ts";
 import { kvReplica } from "./driver/kv-replica.ts";
 import type { DriverStatus, RaftDriverOptions } from "./driver/options.ts";
 import type { ProposalListener } from "./driver/proposals.ts";
@@ -247,14 +248,4 @@ export class KvNode {
 /** Whether a command's keys are the cluster's own. */
 export function isReserved(key: string): boolean {
   return key.startsWith(RESERVED);
-}
-
-/** "127.0.0.1:7101", "[::1]:7101". Throws ARGUMENT. */
-export function parseAddress(address: string): PeerAddress {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  const port = Number(address.slice(colon + 1));
-  if (colon < 1 || !Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new TardigradeError("ARGUMENT", `"${address}" is no address; write it as 127.0.0.1:7101.`);
-  return { host, port };
 }

@@ -27,6 +27,11 @@ export class SendQueue {
     return this.#messages;
   }
 
+  /** Frames that wait, in bytes. */
+  get bytes(): number {
+    return this.#used;
+  }
+
   /** Copies; false when it is full. */
   put(message: Uint8Array): boolean {
     const end = this.#used + FRAME_HEADER_BYTES + message.length;

@@ -12,6 +12,7 @@ import type { Backoff, BackoffOptions } from "../../core/policy/backoff.ts";
 import type { Clock, Dispose, Logger, Meter, Network } from "../../io/seams.ts";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { IncomingLinks } from "./incoming.ts";
+import { mustBeLoopback } from "./loopback.ts";
 import { checkMessage, OutgoingLink, type OutgoingOptions } from "./outgoing.ts";
 import type { PeerAddress, PeerTransport } from "./peer-transport.ts";
 
@@ -30,7 +31,6 @@ export const REDIAL: BackoffOptions = { baseMs: 50, capMs: 2_000, jitter: "equal
 /** A stream breaks when 16 MiB wait in it. */
 const QUEUE_BYTES_LIMIT = 12 * 1024 * 1024;
 const U64_END = 2n ** 64n;
-const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1)$/;
 
 export interface TcpTransportOptions {
   readonly network: Network;
@@ -164,13 +164,7 @@ function added<T>(listeners: Set<T>, own: T): Dispose {
 function checkOptions(options: TcpTransportOptions): void {
   const { listen, id, clusterId } = options;
   const { frameBytesMax, queueBytesMax } = { ...TRANSPORT_DEFAULTS, ...options };
-  if (!LOOPBACK.test(listen.host)) {
-    throw new TardigradeError(
-      "PEER_LOOPBACK",
-      `Nodes cannot listen on ${listen.host} yet: it needs mutual TLS, which comes later. Give 127.0.0.1 or ::1.`,
-      { context: { component: "transport", operation: "listen", host: listen.host } },
-    );
-  }
+  mustBeLoopback(listen.host);
   if (id !== id >>> 0 || id === 0) throw argument(`node id ${id} is not from 1 to 2^32 - 1`);
   if (clusterId < 0n || clusterId >= U64_END) throw argument("the cluster's id is not below 2^64");
   if (queueBytesMax > QUEUE_BYTES_LIMIT || frameBytesMax + FRAME_HEADER_BYTES > queueBytesMax)
