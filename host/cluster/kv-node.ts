@@ -22,7 +22,6 @@ import { KvMachine, type KvMachineOptions } from "./kv/machine.ts";
 import type { KvItem, KvRange, KvRangeOptions } from "./kv/read.ts";
 import type { KvResult, KvResults } from "./kv/result.ts";
 import type { Watcher, WatchOptions } from "./kv/watch.ts";
-import type { PeerAddress } from "./transport/peer-transport.ts";
 
 export const RESERVED = "$";
 /** The first text behind all reserved keys. */
@@ -37,10 +36,16 @@ export interface KvNodeOptions
     Pick<KvMachineOptions, "limits" | "watch"> {
   /** Durable after flush(). */
   readonly store: StateStore;
-  /** Where nodes are, before the store says so. */
-  readonly peers?: ReadonlyMap<number, PeerAddress>;
+  /** Where nodes are, before the store says so; a leader writes there what it does not say yet. */
+  readonly nodes?: ReadonlyMap<number, NodeAddresses>;
   /** How often a leader gives the log its time, while there are leases. */
   readonly leaseTickMs?: number;
+}
+
+/** host:port each. */
+export interface NodeAddresses {
+  readonly peer: string;
+  readonly client: string;
 }
 
 export interface KvNodeStatus extends DriverStatus {
@@ -58,7 +63,7 @@ export class KvNode {
   readonly #machine: KvMachine;
   readonly #driver: RaftDriver<KvResults>;
   readonly #clock: Clock;
-  readonly #peers: ReadonlyMap<number, PeerAddress>;
+  readonly #nodes: ReadonlyMap<number, NodeAddresses>;
   readonly #leaseTickMs: number;
   #peerWatcher: Watcher;
   readonly #disposers: Dispose[];
@@ -69,10 +74,10 @@ export class KvNode {
 
   /** Throws what KvMachine.open() and the driver throw. */
   constructor(options: KvNodeOptions) {
-    const { store, limits, watch, clock, peers = new Map(), leaseTickMs = LEASE_TICK_MS } = options;
+    const { store, limits, watch, clock, nodes = new Map(), leaseTickMs = LEASE_TICK_MS } = options;
     this.id = options.id;
     this.#clock = clock;
-    this.#peers = peers;
+    this.#nodes = nodes;
     this.#leaseTickMs = leaseTickMs;
     this.#machine = KvMachine.open({
       store,
@@ -140,15 +145,15 @@ export class KvNode {
   /** Of a node's clients; undefined where the store does not say. */
   clientAddress(id: number): string | undefined {
     const item = this.#machine.get(`${CLIENTS}${id}`);
-    return item === undefined ? undefined : text.decode(item.value);
+    return item === undefined ? this.#nodes.get(id)?.client : text.decode(item.value);
   }
 
   /** Writes where a node is. Rejects as execute(). */
-  async announce(id: number, addresses: { readonly peer: string; readonly client: string }): Promise<void> {
-    parseAddress(addresses.peer);
-    parseAddress(addresses.client);
-    await this.#put(`${PEERS}${id}`, addresses.peer);
-    await this.#put(`${CLIENTS}${id}`, addresses.client);
+  async announce(id: number, { peer, client }: NodeAddresses): Promise<void> {
+    parseAddress(peer);
+    parseAddress(client);
+    await this.#put(`${PEERS}${id}`, peer);
+    await this.#put(`${CLIENTS}${id}`, client);
   }
 
   /**
@@ -199,7 +204,7 @@ export class KvNode {
   }
 
   #applyPeers(): void {
-    const peers = new Map(this.#peers);
+    const peers = new Map([...this.#nodes].map(([id, { peer }]) => [id, parseAddress(peer)]));
     for (const { key, value } of this.#machine.range({ from: PEERS, to: PEERS_END }).items) {
       const id = Number(key.slice(PEERS.length));
       if (Number.isInteger(id) && id > 0) peers.set(id, parseAddress(text.decode(value)));
@@ -212,7 +217,13 @@ export class KvNode {
   #leading(leading: boolean): void {
     this.#tickAlarm();
     this.#base = undefined;
-    if (leading) this.#armTick();
+    if (!leading) return;
+    this.#armTick();
+    for (const [id, addresses] of this.#nodes) {
+      if (this.#machine.get(`${CLIENTS}${id}`) !== undefined) continue;
+      // Another leader will, when this one's time is over before it is done.
+      this.announce(id, addresses).catch(() => undefined);
+    }
   }
 
   #armTick(): void {

@@ -3,29 +3,25 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openClusterNode } from "../../../host/cli/cluster-run.ts";
 import { KvClient } from "../../../host/cluster/client/kv-client.ts";
 import { streamChannels } from "../../../host/cluster/client/stream-channel.ts";
 import type { KvEvent } from "../../../host/cluster/kv/events.ts";
-import { KvNode } from "../../../host/cluster/kv-node.ts";
-import { openRaftLog } from "../../../host/cluster/raft-log/raft-log.ts";
-import { openKvServer } from "../../../host/cluster/service/kv-server.ts";
-import {
-  openTcpTransport,
-  REDIAL,
-  type TcpTransport,
-} from "../../../host/cluster/transport/tcp-transport.ts";
+import type { KvNode } from "../../../host/cluster/kv-node.ts";
 import { createBackoff } from "../../../host/core/policy/backoff.ts";
 import { systemClock } from "../../../host/io/clock.ts";
-import { nodeDisk } from "../../../host/io/disk.ts";
 import { nodeNetwork } from "../../../host/io/network.ts";
 import { systemRandom } from "../../../host/io/random.ts";
-import { openLmdbState } from "../../../host/store/lmdb-state.ts";
 import { openTestCore } from "../../support/core.ts";
+import { freePort } from "../../support/processes.ts";
 
 const core = openTestCore();
 const clock = systemClock();
 const random = systemRandom();
 const network = nodeNetwork();
+const nothing = () => undefined;
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+const freePorts = (count: number) => Promise.all(Array.from({ length: count }, () => freePort()));
 const utf8 = new TextEncoder();
 const text = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes);
@@ -46,37 +42,18 @@ beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), "tardi-cluster-"));
   closers.push(() => rm(folder, { recursive: true }));
   const ids = [1, 2, 3];
-  const transports: TcpTransport[] = [];
-  for (const id of ids) {
-    const transport = await openTcpTransport({
-      ...{ network, clock, backoff: createBackoff({ core, random }, REDIAL), clusterId: 7n, id },
-      listen: { host: "127.0.0.1", port: 0 },
-    });
-    transports.push(transport);
-  }
-  const peers = new Map(
-    ids.map((id, at) => [id, { host: "127.0.0.1", port: (transports[at] as TcpTransport).port }]),
+  const ports = await freePorts(6);
+  const all = new Map(
+    ids.map((id, at) => [id, { peer: `127.0.0.1:${ports[at]}`, client: `127.0.0.1:${ports[at + 3]}` }]),
   );
-  for (const [at, id] of ids.entries()) {
-    const disk = nodeDisk(join(folder, `${id}`));
-    const log = await openRaftLog({ disk, folder: "raft", clock, random, segmentBytes: 1 << 20 });
-    const store = await openLmdbState({ path: join(folder, `${id}`, "state") });
-    const transport = transports[at] as TcpTransport;
-    const node = new KvNode({
-      ...{ id, core, log, store, transport, clock, random, peers },
-      members: ids.map((member) => ({ id: member, role: "voter" }) as const),
-      raft: { electionMs: 400, heartbeatMs: 80 },
+  endpoints = [...all.values()].map(({ client }) => client);
+  for (const id of ids) {
+    const { node, close } = await openClusterNode({
+      ...{ id, nodes: all, data: join(folder, `${id}`), cluster: "test", join: false, entries: 4096 },
+      ...{ electionMs: 400, heartbeatMs: 80, logger: silent },
     });
     nodes.push(node);
-    const server = await openKvServer({ network, clock, listen: { host: "127.0.0.1", port: 0 }, node });
-    endpoints.push(`127.0.0.1:${server.port}`);
-    closers.unshift(async () => {
-      await server.close();
-      await node.stop();
-      await transport.close();
-      await log.close();
-      await store.close();
-    });
+    closers.unshift(close);
   }
 }, 30_000);
 
