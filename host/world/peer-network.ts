@@ -57,11 +57,13 @@ export class PeerNetwork {
     }
   }
 
-  /** One process's end; closed when the process dies. */
-  transport(id: number): PeerTransport {
+  /** One process's end; closed when the process dies. `run` lets what arrives wait while the process is paused. */
+  transport(id: number, run: (call: () => void) => void): PeerTransport {
     const listeners = new Set<(from: number, message: Uint8Array) => void>();
     const receive = (from: number, message: Uint8Array): void => {
-      for (const listener of listeners) listener(from, message);
+      run(() => {
+        for (const listener of listeners) listener(from, message);
+      });
     };
     this.#listeners.set(id, receive);
     return {

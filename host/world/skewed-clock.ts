@@ -7,7 +7,7 @@ export class SkewedClock implements Clock {
   readonly #rate: number;
   readonly #startMs: number;
   #wallOffsetMs = 0;
-  /** Alarms that rang while the process was paused. */
+  /** What rang and came while the process was paused. */
   #held: (() => void)[] | undefined;
   #dead = false;
 
@@ -30,15 +30,22 @@ export class SkewedClock implements Clock {
   alarm(delayMs: number, call: () => void): Dispose {
     let wanted = true;
     const ring = (): void => {
-      if (!wanted || this.#dead) return;
-      if (this.#held !== undefined) this.#held.push(ring);
-      else call();
+      this.run(() => {
+        if (wanted) call();
+      });
     };
     const dispose = this.#world.alarm(delayMs / this.#rate, ring);
     return () => {
       wanted = false;
       dispose();
     };
+  }
+
+  /** Calls now, when the process goes on after a pause, or never when it is dead. */
+  run(call: () => void): void {
+    if (this.#dead) return;
+    if (this.#held !== undefined) this.#held.push(call);
+    else call();
   }
 
   get isPaused(): boolean {
@@ -51,7 +58,7 @@ export class SkewedClock implements Clock {
   resume(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const ring of held) ring();
+    for (const call of held) this.run(call);
   }
   /** What was set rings no more. */
   end(): void {

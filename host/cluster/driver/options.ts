@@ -4,7 +4,7 @@ import type { RaftMember, RaftOptions, RaftStatus } from "../../core/raft.ts";
 import type { Clock, Logger, Meter, Random } from "../../io/seams.ts";
 import type { RaftLog } from "../raft-log/raft-log.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
-import type { ReplicatedMachine } from "./replicated-machine.ts";
+import type { MachineEntry, ReplicatedMachine } from "./replicated-machine.ts";
 
 export const DRIVER_DEFAULTS = {
   electionMs: 1000,
@@ -31,6 +31,8 @@ export interface RaftDriverOptions<Results> {
   readonly snapshotBytesMax?: number;
   /** Wait before the state store is tried again after it failed; 1 s by default. */
   readonly retryMs?: number;
+  /** Told of each batch when the machine has it, in order; after a restart some come again. It must not throw. */
+  readonly onApplied?: (entries: readonly MachineEntry[]) => void;
   readonly meter?: Meter;
   readonly logger?: Logger;
 }

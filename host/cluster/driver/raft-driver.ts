@@ -148,6 +148,10 @@ export class RaftDriver<Results> {
   get leader(): number {
     return this.#raft.leader;
   }
+  /** Term of an entry that is held, or of the one before the first; 0 for others. */
+  termAt(index: number): number {
+    return this.#raft.termAt(index);
+  }
   get isStopped(): boolean {
     return this.#stopped;
   }
@@ -293,7 +297,9 @@ export class RaftDriver<Results> {
     const { run } = raft.entries(from, raft.applicable);
     const { entries, hasConfiguration } = decodeBatch(run, from);
     const results = await this.#retried("apply", () => this.#machine.apply(entries));
-    if (results === undefined || this.#stopped) return;
+    if (results === undefined) return;
+    this.#options.onApplied?.(entries);
+    if (this.#stopped) return;
     raft.setApplied(from + entries.length - 1);
     this.#proposals.applied(entries, results);
     this.#reads.applied(this.#machine.appliedIndex);

@@ -3,12 +3,14 @@
  * started, killed, paused, and its power is cut.
  */
 
+import type { MachineEntry } from "../../cluster/driver/replicated-machine.ts";
 import type { KvLimits } from "../../cluster/kv/limits.ts";
 import { KvNode } from "../../cluster/kv-node.ts";
 import { openRaftLog, type RaftLog } from "../../cluster/raft-log/raft-log.ts";
 import type { PeerTransport } from "../../cluster/transport/peer-transport.ts";
 import type { Core } from "../../core/core.ts";
 import type { RaftMember, RaftOptions } from "../../core/raft.ts";
+import type { Clock } from "../../io/seams.ts";
 import type { SimulatedClock } from "../clock.ts";
 import { SimulatedDisk } from "../disk.ts";
 import type { PeerNetwork } from "../peer-network.ts";
@@ -29,8 +31,10 @@ export interface NodeProcessOptions {
   readonly segmentBytes: number;
   /** Own milliseconds for one of the world: 1 is a true clock. */
   readonly clockRate: number;
-  /** The node stopped by itself: its log or its machine failed. */
+  /** The node stopped by itself: its log or its machine failed, or its disk's crash came. */
   readonly onFatal: (process: NodeProcess, error: Error) => void;
+  readonly onApplied?: (process: NodeProcess, entries: readonly MachineEntry[]) => void;
+  readonly onLeading?: (process: NodeProcess, term: number) => void;
 }
 
 interface Running {
@@ -56,8 +60,14 @@ export class NodeProcess {
     this.id = id;
     this.#options = options;
     this.#clock = new SkewedClock(clock, clockRate);
-    this.disk = new SimulatedDisk({ random: random.fork("disk"), clock });
-    this.state = new SimulatedState({ random: random.fork("state"), clock });
+    // Whatever a sync or a flush lets go on belongs to the process of now, and waits while that is paused.
+    const current: Clock = {
+      monotonicMs: () => this.#clock.monotonicMs(),
+      wallMs: () => this.#clock.wallMs(),
+      alarm: (delayMs, call) => this.#clock.alarm(delayMs, call),
+    };
+    this.disk = new SimulatedDisk({ random: random.fork("disk"), clock: current });
+    this.state = new SimulatedState({ random: random.fork("state"), clock: current });
   }
 
   /** Undefined while it is down, or not up yet. */
@@ -91,17 +101,21 @@ export class NodeProcess {
       });
     } catch (error) {
       // It died while it was starting.
-      if (life !== this.#life) return;
-      throw error;
+      if (life === this.#life) this.#options.onFatal(this, error as Error);
+      return;
     }
     if (life !== this.#life) return;
-    const transport = network.transport(id);
+    const transport = network.transport(id, (call) => own.run(call));
     const node = new KvNode({
       ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
       store: this.state.mount(),
       retryMs: 50,
+      onApplied: (entries) => this.#options.onApplied?.(this, entries),
     });
     this.#running = { node, log, transport, clock: own };
+    node.driver.onLeading((leading, term) => {
+      if (leading) this.#options.onLeading?.(this, term);
+    });
     node.driver.onFatal((error) => {
       if (life === this.#life) this.#options.onFatal(this, error);
     });
@@ -119,6 +133,14 @@ export class NodeProcess {
     if (running === undefined) return;
     void running.transport.close();
     void running.node.stop();
+  }
+
+  /** Calls within the process: later when it is paused, never when it is dead. */
+  run(call: () => void): void {
+    this.#clock.run(call);
+  }
+  get life(): number {
+    return this.#life;
   }
 
   /** What arrives while it is paused is taken when it goes on. */

@@ -1,0 +1,86 @@
+/** Connections of simulated clients: in order while they last, broken when the node dies or, now and then, by the network; silent where a way is cut. */
+import type { KvChannel, OpenKvChannel } from "../../cluster/client/channel.ts";
+import { KvClientSession } from "../../cluster/service/kv-service.ts";
+import type { SimulatedClock } from "../clock.ts";
+import type { PeerNetwork } from "../peer-network.ts";
+import type { SeededRandom } from "../random.ts";
+import type { NodeProcess } from "./node-process.ts";
+
+/** Of the messages that the weather loses, so many break the connection; TCP sends the others again. */
+const BREAKING_SHARE = 0.1;
+
+export function addressOf(id: number): string {
+  return `node-${id}:1`;
+}
+
+export function simulatedChannels(parts: {
+  readonly network: PeerNetwork;
+  readonly clock: SimulatedClock;
+  readonly random: SeededRandom;
+  readonly processes: ReadonlyMap<number, NodeProcess>;
+  /** The client's host, beside the nodes'. */
+  readonly host: number;
+}): OpenKvChannel {
+  const { network, clock, random, processes, host } = parts;
+  return async (address) => {
+    const id = Number(/^node-([0-9]+):1$/.exec(address)?.[1]);
+    await new Promise<void>((resolve) => clock.alarm(1 + random.unit(), resolve));
+    const process = processes.get(id);
+    const node = process?.node;
+    if (process === undefined || node === undefined || network.isCut(host, id))
+      throw new Error("nobody answers there");
+    const { life } = process;
+    const isAlive = (): boolean => process.life === life && process.isUp;
+    let open = true;
+    let onResponse: (response: Uint8Array) => void = () => undefined;
+    const closeListeners = new Set<() => void>();
+    const end = (): void => {
+      if (!open) return;
+      open = false;
+      if (isAlive()) session.close();
+      for (const listener of closeListeners) listener();
+    };
+    /** In order: nothing overtakes what was sent before. */
+    const way = (from: number, to: number, deliver: (message: Uint8Array) => void) => {
+      let notBeforeMs = 0;
+      return (message: Uint8Array): void => {
+        const { loss, delayMsMin, delayMsMax } = network.weather;
+        if (loss > 0 && random.chance(loss * BREAKING_SHARE)) {
+          clock.alarm(delayMsMax, end);
+          return;
+        }
+        const copy = message.slice();
+        notBeforeMs = Math.max(
+          notBeforeMs,
+          clock.monotonicMs() + delayMsMin + random.unit() * (delayMsMax - delayMsMin),
+        );
+        clock.alarm(notBeforeMs - clock.monotonicMs(), () => {
+          if (!open || network.isCut(from, to)) return;
+          if (!isAlive()) end();
+          else deliver(copy);
+        });
+      };
+    };
+    const toClient = way(id, host, (response) => onResponse(response));
+    const session = new KvClientSession(node, { send: toClient, isClear: () => true, end });
+    const toNode = way(host, id, (request) => process.run(() => session.handle(request)));
+    const channel: KvChannel = {
+      send: toNode,
+      onResponse: (listener) => {
+        onResponse = listener;
+        return () => {
+          onResponse = () => undefined;
+        };
+      },
+      onClose: (listener) => {
+        closeListeners.add(listener);
+        return () => closeListeners.delete(listener);
+      },
+      close: () => {
+        closeListeners.clear();
+        end();
+      },
+    };
+    return channel;
+  };
+}

@@ -1,0 +1,360 @@
+/**
+ * A cluster of the replicated key-value store with its clients, in one process and in virtual time: the shipped driver, log, machine, service and
+ * client, on simulated clocks, disks and network. One number replays it all.
+ *
+ * ```
+ *   |<------------------- forMs: faults, clients ------------------->|<- heal, progress ->|<- judgement ->|
+ * ```
+ * Always checked: election safety, leader completeness, log matching, state machine safety; and at the end that what clients were told is what one
+ * copy could have told them, that nothing acknowledged is lost and nothing done twice, that leases exclude, that the cluster goes on once
+ * it is healed, and that all nodes then hold the same bytes.
+ */
+import { crc32 } from "../../../protocols/crc.ts";
+import type { KvLimits } from "../../cluster/kv/limits.ts";
+import type { Core } from "../../core/core.ts";
+import type { RaftMember } from "../../core/raft.ts";
+import { SimulatedClock } from "../clock.ts";
+import { SimulatedCrash } from "../disk.ts";
+import { PeerNetwork } from "../peer-network.ts";
+import { seededRandom } from "../random.ts";
+import { addressOf } from "./channels.ts";
+import { Clients } from "./clients.ts";
+import { FAULTS, type Fault, Faults } from "./faults.ts";
+import { History } from "./history.ts";
+import { Invariants } from "./invariants.ts";
+import { Locks } from "./locks.ts";
+import { NodeProcess } from "./node-process.ts";
+import { Reference } from "./reference.ts";
+
+export interface ClusterWorldOptions {
+  readonly core: Core;
+  readonly seed: number;
+  /** Virtual time with faults. */
+  readonly forMs: number;
+  /** 5 by default. */
+  readonly nodes?: number;
+  /** 10 by default. */
+  readonly clients?: number;
+  /** All by default. */
+  readonly faults?: readonly Fault[];
+  /** Mean pause between two operations of a client; 500 ms by default. */
+  readonly thinkMs?: number;
+  /** Told of each fault, for whoever follows. */
+  readonly onEvent?: (atMs: number, what: string) => void;
+}
+
+export interface ClusterWorldReport {
+  readonly seed: number;
+  /** Absent when nothing was violated. */
+  readonly violation?: { readonly atMs: number; readonly what: string };
+  readonly virtualMs: number;
+  /** Nodes times seconds with faults armed. */
+  readonly faultSeconds: number;
+  readonly faults: number;
+  readonly crashes: number;
+  readonly elections: number;
+  readonly commits: number;
+  readonly messages: number;
+  readonly snapshots: number;
+  readonly operations: { readonly ok: number; readonly uncertain: number; readonly refused: number };
+  readonly locked: number;
+  /** Equal for equal runs: of what was committed, of all faults, and of what clients were told. */
+  readonly digest: string;
+}
+
+const RAFT = {
+  electionMs: 300,
+  heartbeatMs: 60,
+  entries: 256,
+  payloadBytes: 1 << 16,
+  messageBytes: 1 << 12,
+  outboxBytes: 1 << 15,
+  reads: 64,
+};
+/** Clocks run within a hundredth of true time. */
+const CLOCK_DRIFT = 0.01;
+const LEASE_SHARE = 0.9;
+const LIMITS: Partial<KvLimits> = { sessions: 200, leases: 200 };
+const MEMBERS_MAX = 7;
+const LOOK_MS = 1_000;
+const PROGRESS_MS = 30_000;
+const OPERATIONS_A_KEY = 60;
+const STEPS_MAX = 4_000_000;
+
+export async function runClusterWorld(options: ClusterWorldOptions): Promise<ClusterWorldReport> {
+  const world = new ClusterWorld(options);
+  return world.run();
+}
+
+class ClusterWorld {
+  readonly #options: ClusterWorldOptions;
+  readonly #clock = new SimulatedClock();
+  readonly #random;
+  readonly #network: PeerNetwork;
+  readonly #processes = new Map<number, NodeProcess>();
+  readonly #endpoints: string[] = [];
+  readonly #reference = new Reference(LIMITS);
+  readonly #invariants = new Invariants(this.#reference);
+  readonly #history = new History();
+  readonly #locks = new Locks();
+  readonly #clients: Clients;
+  readonly #faults: Faults;
+  readonly #hasLeases: boolean;
+  readonly #first: readonly RaftMember[];
+  #violation: { readonly atMs: number; readonly what: string } | undefined;
+  #digest = 0;
+  #crashes = 0;
+  #nextId: number;
+  #healed = false;
+
+  constructor(options: ClusterWorldOptions) {
+    const { seed, core, nodes = 5, clients = 10, faults = FAULTS, thinkMs = 500 } = options;
+    this.#options = options;
+    this.#random = seededRandom(seed);
+    this.#hasLeases = this.#random.chance(0.5);
+    const [clock, random] = [this.#clock, this.#random];
+    this.#network = new PeerNetwork({ clock, random: random.fork("network") });
+    const ids = Array.from({ length: nodes }, (_, at) => at + 1);
+    this.#first = ids.map((id) => ({ id, role: "voter" }) as const);
+    this.#nextId = nodes + 1;
+    for (const id of ids) this.#add(id, this.#first);
+    this.#clients = new Clients({
+      ...{
+        core,
+        clock,
+        network: this.#network,
+        processes: this.#processes,
+        history: this.#history,
+        locks: this.#locks,
+      },
+      ...{
+        random: random.fork("clients"),
+        count: clients,
+        thinkMs,
+        operationsAKey: OPERATIONS_A_KEY,
+        endpoints: this.#endpoints,
+      },
+    });
+    this.#faults = new Faults(
+      {
+        ...{ clock, network: this.#network, random: random.fork("faults") },
+        processes: () => [...this.#processes.values()],
+        hosts: Array.from({ length: clients }, (_, at) => 1000 + at),
+        crash: (process, kind) => this.#crash(process, kind),
+        leader: () => this.#leader(),
+        changeMembers: () => this.#changeMembers(),
+        note: (fault, detail) => this.#note(`${fault}: ${detail}`),
+      },
+      faults,
+    );
+  }
+
+  async run(): Promise<ClusterWorldReport> {
+    const { forMs } = this.#options;
+    for (const process of this.#processes.values()) void process.start();
+    this.#clients.start();
+    this.#faults.start();
+    this.#look();
+    await this.#until(() => false, forMs);
+    if (this.#violation === undefined) await this.#heal();
+    this.#clients.close();
+    if (this.#violation === undefined) await this.#judge();
+    const snapshots = 0;
+    for (const process of this.#processes.values()) process.crash("kill");
+    await this.#clock.settle();
+    const { nodes = 5 } = this.#options;
+    return {
+      seed: this.#options.seed,
+      ...(this.#violation === undefined ? {} : { violation: this.#violation }),
+      virtualMs: Math.round(this.#clock.monotonicMs()),
+      faultSeconds: Math.round((Math.min(forMs, this.#clock.monotonicMs()) / 1000) * nodes),
+      faults: this.#faults.count,
+      ...{ crashes: this.#crashes, elections: this.#invariants.elections, commits: this.#reference.commits },
+      ...{ messages: this.#network.delivered, snapshots, operations: { ...this.#clients.counts } },
+      locked: this.#locks.used,
+      digest: (
+        crc32(new Uint8Array(Uint32Array.of(this.#digest, this.#reference.digest).buffer)) >>> 0
+      ).toString(16),
+    };
+  }
+
+  /** Until then, or a violation, or so long. */
+  async #until(condition: () => boolean, limitMs: number): Promise<boolean> {
+    const untilMs = this.#clock.monotonicMs() + limitMs;
+    const isOver = (): boolean =>
+      this.#violation !== undefined || condition() || this.#clock.monotonicMs() >= untilMs;
+    // Time goes on to the limit even where nothing else is set.
+    this.#clock.alarm(limitMs, () => undefined);
+    await this.#clock.runUntil(isOver, { limitMs: limitMs + 1 });
+    return condition();
+  }
+
+  #note(what: string): void {
+    const atMs = Math.round(this.#clock.monotonicMs());
+    this.#digest = crc32(new TextEncoder().encode(`${atMs} ${what}`), this.#digest);
+    this.#options.onEvent?.(atMs, what);
+  }
+
+  #violated(what: string | undefined): void {
+    if (what === undefined || this.#violation !== undefined) return;
+    this.#violation = { atMs: Math.round(this.#clock.monotonicMs()), what };
+    this.#note(`VIOLATION ${what}`);
+  }
+
+  // ---- nodes
+
+  #add(id: number, members: readonly RaftMember[]): NodeProcess {
+    const random = this.#random.fork(`node ${id}`);
+    const process = new NodeProcess({
+      ...{ id, core: this.#options.core, clock: this.#clock, network: this.#network, members, random },
+      raft: { ...RAFT, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
+      ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
+      clockRate: 1 + (random.unit() - 0.5) * 2 * CLOCK_DRIFT,
+      onFatal: (ended, error) => this.#ended(ended, error),
+      onApplied: (_, entries) => this.#violated(this.#reference.applied(entries)),
+      onLeading: (leads, term) => {
+        this.#note(`node ${leads.id} leads in term ${term}`);
+        this.#violated(this.#invariants.elected(leads, term));
+      },
+    });
+    this.#processes.set(id, process);
+    this.#endpoints.push(addressOf(id));
+    return process;
+  }
+
+  #leader(): NodeProcess | undefined {
+    let newest: NodeProcess | undefined;
+    for (const process of this.#processes.values()) {
+      if (process.node?.isLeader !== true) continue;
+      if (newest?.node === undefined || newest.node.status.term < process.node.status.term) newest = process;
+    }
+    return newest;
+  }
+
+  #crash(process: NodeProcess, kind: "kill" | "power"): void {
+    this.#crashes += 1;
+    process.crash(kind);
+    this.#restartLater(process);
+  }
+
+  /** As a supervisor does. */
+  #restartLater(process: NodeProcess): void {
+    const { life } = process;
+    this.#clock.alarm(50 + this.#random.unit() * 4_000, () => {
+      if (process.life === life && !process.isUp && this.#processes.get(process.id) === process)
+        void process.start();
+    });
+  }
+
+  /** A node's own end: its disk's crash, or an error after which it may not go on. */
+  #ended(process: NodeProcess, error: Error): void {
+    const { code } = error as { readonly code?: string };
+    const isExpected =
+      error instanceof SimulatedCrash || code === "DISK_SYNC" || code === "DISK_IO" || code === "DISK_FULL";
+    if (!isExpected) {
+      this.#violated(`node ${process.id} ended: ${error.message}`);
+      return;
+    }
+    this.#note(`node ${process.id} ends: ${code ?? "crash"}`);
+    this.#crashes += 1;
+    // The disk has had its crash already, when that was it.
+    process.crash("kill");
+    this.#restartLater(process);
+  }
+
+  #changeMembers(): void {
+    const leader = this.#leader()?.node;
+    if (leader === undefined) return;
+    const { members } = leader.status;
+    const { nodes = 5 } = this.#options;
+    const learner = members.find(({ role }) => role === "learner");
+    try {
+      if (learner !== undefined) leader.add(learner.id, "voter");
+      else if (members.length < Math.min(nodes + 2, MEMBERS_MAX) && this.#random.chance(0.5)) {
+        const id = this.#nextId;
+        leader.add(id, "learner");
+        this.#nextId += 1;
+        void this.#add(id, []).start();
+      } else if (members.length > Math.max(nodes - 1, 2)) {
+        leader.remove((members[this.#random.below(members.length)] as RaftMember).id);
+      }
+    } catch {
+      // A change is on its way already, or the leader is too new.
+    }
+  }
+
+  // ---- checks
+
+  #look(): void {
+    this.#clock.alarm(LOOK_MS, () => {
+      if (this.#violation !== undefined || this.#healed) return;
+      this.#violated(this.#invariants.look([...this.#processes.values()]));
+      this.#look();
+    });
+  }
+
+  /** Everything is mended: soon all must work again, and agree. */
+  async #heal(): Promise<void> {
+    this.#clients.stop();
+    this.#faults.heal();
+    this.#note("healed");
+    for (const process of this.#processes.values()) if (!process.isUp) void process.start();
+    let isDone = false;
+    const write = (): void => {
+      this.#clients.probe().then(
+        () => {
+          isDone = true;
+        },
+        () => {
+          if (!isDone) write();
+        },
+      );
+    };
+    write();
+    if (
+      !(await this.#until(() => isDone && this.#clients.isQuiet, PROGRESS_MS)) &&
+      this.#violation === undefined
+    ) {
+      this.#violated(`progress: no write was acknowledged in ${PROGRESS_MS} ms after everything was healed`);
+      return;
+    }
+    const agree = (): boolean => {
+      const leader = this.#leader()?.node;
+      if (leader === undefined) return false;
+      const { members, commit } = leader.status;
+      return (
+        commit === leader.machine.appliedIndex &&
+        members.every(({ id }) => this.#processes.get(id)?.node?.machine.appliedIndex === commit)
+      );
+    };
+    if (!(await this.#until(agree, PROGRESS_MS))) {
+      this.#violated(
+        `progress: the nodes did not come to the same entry in ${PROGRESS_MS} ms after everything was healed`,
+      );
+    }
+    this.#healed = true;
+  }
+
+  async #judge(): Promise<void> {
+    await this.#reference.settled();
+    this.#violated(this.#reference.judge(this.#history));
+    this.#violated(this.#locks.judge());
+    this.#violated(this.#history.judge(STEPS_MAX));
+    const members = this.#leader()?.node?.status.members ?? [];
+    const expected = this.#reference.snapshot();
+    for (const { id } of members) {
+      const node = this.#processes.get(id)?.node;
+      if (node === undefined) continue;
+      const held = [...node.machine.snapshot(1 << 20)];
+      if (!sameBytes(held, expected)) this.#violated(`node ${id} holds another state than one copy would`);
+    }
+    const told = this.#history.operations
+      .map(({ output, calledAt }) => `${calledAt} ${String(output)}`)
+      .join("\n");
+    this.#digest = crc32(new TextEncoder().encode(told), this.#digest);
+  }
+}
+
+function sameBytes(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((chunk, at) => crc32(chunk) === crc32(b[at] as Uint8Array));
+}

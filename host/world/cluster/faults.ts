@@ -1,0 +1,231 @@
+/**
+ * What goes wrong in a simulated cluster, and when: drawn from the seed. Each kind comes and goes by itself, so that they meet. Everything is undone
+ * by heal().
+ */
+import type { SimulatedClock } from "../clock.ts";
+import { CALM_LINK, type LinkWeather, type PeerNetwork } from "../peer-network.ts";
+import type { SeededRandom } from "../random.ts";
+import type { NodeProcess } from "./node-process.ts";
+
+export const FAULTS = [
+  "loss",
+  "duplication",
+  "delay",
+  "partition",
+  "one-way-partition",
+  "clock-jump",
+  "pause",
+  "kill",
+  "power-cut",
+  "crash-in-disk-operation",
+  "slow-disk",
+  "full-disk",
+  "failed-sync",
+  "full-state",
+  "transfer",
+  "membership",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** Mean time between two of a kind, for the whole cluster. */
+const EVERY_MS: Readonly<Record<Fault, number>> = {
+  loss: 8_000,
+  duplication: 8_000,
+  delay: 10_000,
+  partition: 9_000,
+  "one-way-partition": 9_000,
+  "clock-jump": 10_000,
+  pause: 8_000,
+  kill: 10_000,
+  "power-cut": 8_000,
+  "crash-in-disk-operation": 12_000,
+  "slow-disk": 10_000,
+  "full-disk": 20_000,
+  "failed-sync": 25_000,
+  "full-state": 15_000,
+  transfer: 15_000,
+  membership: 20_000,
+};
+
+export interface FaultTarget {
+  readonly clock: SimulatedClock;
+  readonly random: SeededRandom;
+  readonly network: PeerNetwork;
+  /** Nodes that are members, or have been added. */
+  processes(): readonly NodeProcess[];
+  /** Client hosts, which partitions cut off too. */
+  readonly hosts: readonly number[];
+  crash(process: NodeProcess, kind: "kill" | "power"): void;
+  leader(): NodeProcess | undefined;
+  /** Adds or removes a member, when that can be done now. */
+  changeMembers(): void;
+  note(fault: Fault, detail: string): void;
+}
+
+export class Faults {
+  readonly #target: FaultTarget;
+  readonly #kinds: readonly Fault[];
+  #running = false;
+  #weather: LinkWeather = CALM_LINK;
+  count = 0;
+
+  constructor(target: FaultTarget, kinds: readonly Fault[]) {
+    this.#target = target;
+    this.#kinds = kinds;
+  }
+
+  start(): void {
+    this.#running = true;
+    for (const kind of this.#kinds) this.#arm(kind);
+  }
+
+  /** Ends every fault; no more come. */
+  heal(): void {
+    this.#running = false;
+    const { network } = this.#target;
+    this.#weather = CALM_LINK;
+    network.weather = CALM_LINK;
+    network.heal();
+    for (const process of this.#target.processes()) {
+      process.resume();
+      process.disk.syncMs = 0;
+      process.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      process.disk.disarm();
+      process.state.flushMs = 0;
+    }
+  }
+
+  #arm(kind: Fault): void {
+    const { clock, random } = this.#target;
+    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind], () => {
+      if (!this.#running) return;
+      this.count += 1;
+      this.#do(kind);
+      this.#arm(kind);
+    });
+  }
+
+  /** Later, unless all was healed meanwhile. */
+  #after(ms: number, call: () => void): void {
+    this.#target.clock.alarm(ms, () => {
+      if (this.#running) call();
+    });
+  }
+
+  #setWeather(change: Partial<LinkWeather>): void {
+    this.#weather = { ...this.#weather, ...change };
+    this.#target.network.weather = this.#weather;
+  }
+
+  #do(kind: Fault): void {
+    const target = this.#target;
+    const { random, network } = target;
+    const lastsMs = 200 + random.unit() * 4_000;
+    const processes = target.processes();
+    const any = processes[random.below(processes.length)] as NodeProcess;
+    // Leaders are where it hurts.
+    const victim = random.chance(0.5) ? (target.leader() ?? any) : any;
+    switch (kind) {
+      case "loss":
+        target.note(kind, "some messages");
+        this.#setWeather({ loss: 0.02 + random.unit() * 0.25 });
+        this.#after(lastsMs, () => this.#setWeather({ loss: 0 }));
+        return;
+      case "duplication":
+        target.note(kind, "some messages");
+        this.#setWeather({ duplication: 0.05 + random.unit() * 0.3 });
+        this.#after(lastsMs, () => this.#setWeather({ duplication: 0 }));
+        return;
+      case "delay":
+        target.note(kind, "and reordering");
+        this.#setWeather({ delayMsMax: 5 + random.unit() * 150 });
+        this.#after(lastsMs, () => this.#setWeather(CALM_LINK));
+        return;
+      case "partition":
+        this.#partition(victim, lastsMs);
+        return;
+      case "one-way-partition": {
+        const others = processes.filter((process) => process !== victim && random.chance(0.7));
+        const isOut = random.chance(0.5);
+        target.note(kind, `${isOut ? "from" : "to"} node ${victim.id}`);
+        for (const { id } of others) {
+          if (isOut) network.cut(victim.id, id);
+          else network.cut(id, victim.id);
+        }
+        this.#after(lastsMs, () => network.heal());
+        return;
+      }
+      case "clock-jump":
+        target.note(kind, `wall clock of node ${victim.id}`);
+        victim.jumpWall((random.unit() - 0.5) * 7_200_000);
+        return;
+      case "pause":
+        if (!victim.isUp || victim.isPaused) return;
+        target.note(kind, `node ${victim.id}`);
+        victim.pause();
+        this.#after(random.unit() * 3_000, () => victim.resume());
+        return;
+      case "kill":
+      case "power-cut":
+        target.note(kind, `node ${victim.id}`);
+        target.crash(victim, kind === "kill" ? "kill" : "power");
+        return;
+      case "crash-in-disk-operation":
+        target.note(kind, `node ${victim.id}`);
+        victim.disk.crashAfter(1 + random.below(20), random.chance(0.7) ? "power" : "kill");
+        return;
+      case "slow-disk":
+        target.note(kind, `node ${victim.id}`);
+        victim.disk.syncMs = random.unit() * 60;
+        victim.state.flushMs = random.unit() * 200;
+        this.#after(lastsMs, () => {
+          victim.disk.syncMs = 0;
+          victim.state.flushMs = 0;
+        });
+        return;
+      case "full-disk":
+        target.note(kind, `node ${victim.id}`);
+        victim.disk.capacityBytes = victim.disk.usedBytes;
+        this.#after(lastsMs, () => {
+          victim.disk.capacityBytes = Number.POSITIVE_INFINITY;
+        });
+        return;
+      case "failed-sync":
+        target.note(kind, `node ${victim.id}`);
+        victim.disk.failSyncs(1);
+        return;
+      case "full-state":
+        target.note(kind, `node ${victim.id}`);
+        victim.state.failTransactions(1 + random.below(5));
+        return;
+      case "transfer": {
+        const leader = target.leader();
+        if (leader?.node === undefined) return;
+        target.note(kind, `to node ${any.id}`);
+        try {
+          leader.node.driver.transfer(any.id);
+        } catch {
+          // To itself, or to one that has no vote.
+        }
+        return;
+      }
+      case "membership":
+        target.note(kind, "one node in or out");
+        target.changeMembers();
+        return;
+    }
+  }
+
+  /** In two halves, or one node alone; clients are on either side. */
+  #partition(victim: NodeProcess, lastsMs: number): void {
+    const { random, network, hosts, note } = this.#target;
+    const ids = this.#target.processes().map(({ id }) => id);
+    const alone = random.chance(0.5);
+    const side = new Set(alone ? [victim.id] : ids.filter(() => random.chance(0.5)));
+    for (const host of hosts) if (random.chance(0.5)) side.add(host);
+    note("partition", `${[...side].filter((id) => ids.includes(id)).join(", ")} from the others`);
+    const all = [...ids, ...hosts];
+    for (const a of all) for (const b of all) if (side.has(a) !== side.has(b)) network.cut(a, b);
+    this.#after(lastsMs, () => network.heal());
+  }
+}

@@ -1,0 +1,58 @@
+/** What Raft promises (Ongaro's thesis, figure 3.2), looked at from outside while a world runs. */
+import type { NodeProcess } from "./node-process.ts";
+import type { Reference } from "./reference.ts";
+
+export class Invariants {
+  readonly #reference: Reference;
+  /** Who led in a term. */
+  readonly #leaders = new Map<number, number>();
+
+  constructor(reference: Reference) {
+    this.#reference = reference;
+  }
+
+  get elections(): number {
+    return this.#leaders.size;
+  }
+
+  /** Election safety and leader completeness. A text where one is broken. */
+  elected(process: NodeProcess, term: number): string | undefined {
+    const other = this.#leaders.get(term);
+    if (other !== undefined && other !== process.id)
+      return `election safety: nodes ${other} and ${process.id} lead in term ${term}`;
+    this.#leaders.set(term, process.id);
+    const driver = process.node?.driver;
+    if (driver === undefined) return undefined;
+    const { first, last } = driver.status;
+    for (let index = Math.max(first, 1); index <= this.#reference.commits; index += 1) {
+      const held = index > last ? 0 : driver.termAt(index);
+      const committed = this.#reference.termAt(index);
+      if (held !== committed)
+        return `leader completeness: node ${process.id} leads in term ${term} without the committed entry ${index} of term ${committed}`;
+    }
+    return undefined;
+  }
+
+  /** Log matching, by terms: where two logs have the same term at an index, they are the same up to there. And what nodes say of themselves. */
+  look(processes: readonly NodeProcess[]): string | undefined {
+    const nodes = processes.flatMap(({ node }) => (node === undefined ? [] : [node]));
+    for (const node of nodes) {
+      const { violations } = node.status;
+      if (violations > 0) return `node ${node.id} saw ${violations} things that Raft rules out`;
+    }
+    for (const [at, a] of nodes.entries()) {
+      for (const b of nodes.slice(at + 1)) {
+        const [mine, theirs] = [a.status, b.status];
+        const first = Math.max(mine.first, theirs.first);
+        let isSame = false;
+        for (let index = Math.min(mine.last, theirs.last); index >= first; index -= 1) {
+          const equal = a.driver.termAt(index) === b.driver.termAt(index);
+          if (isSame && !equal)
+            return `log matching: nodes ${a.id} and ${b.id} differ at ${index} and agree above it`;
+          isSame ||= equal;
+        }
+      }
+    }
+    return undefined;
+  }
+}
