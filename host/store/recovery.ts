@@ -60,6 +60,8 @@ interface Scan {
   readonly index: number[];
   readonly records: number;
   readonly firstProven: number | undefined;
+  /** Position below which the last batch proves everything synced. */
+  readonly lastProven: number;
   readonly lastIsProof: boolean;
 }
 
@@ -83,6 +85,7 @@ export async function recover(disk: Disk, folder: string, names: readonly string
         continue;
       }
       if (rest > scan.end) await mustBeTorn(file, header, { from: scan.end, to: rest });
+      await writeAgain(file, scan.lastProven, scan.end);
       await cut(file, scan.end, rest);
       keep = true;
       return {
@@ -133,13 +136,15 @@ async function scanSegment(file: DiskFile, header: SegmentHeader): Promise<Scan>
   let position = SEGMENT_HEADER_BYTES;
   let records = 0;
   let firstProven: number | undefined;
+  let lastProven = SEGMENT_HEADER_BYTES;
   let lastIsProof = false;
   for (;;) {
     const batch = await wholeBatchAt(window, header, position);
-    if (batch === undefined) return { end: position, index, records, firstProven, lastIsProof };
+    if (batch === undefined) return { end: position, index, records, firstProven, lastProven, lastIsProof };
     if (index.length === 0 || position - (index.at(-1) as number) >= INDEX_SPACING_BYTES)
       index.push(position);
     firstProven ??= batch.proven;
+    lastProven = Math.max(lastProven, batch.proven - header.base);
     lastIsProof = batch.records === 0;
     records += batch.records;
     position += BATCH_HEADER_BYTES + batch.bodyBytes;
@@ -181,6 +186,15 @@ async function mustBeTorn(
       throw corrupt(segmentName(segment.base), damage.from, `the batch at ${position} proves it`);
     }
   }
+}
+
+/**
+ * The last batches may stand in the page cache alone. After a failed sync Linux takes their pages for clean, so that no later sync would
+ * write them (LWN, "PostgreSQL's fsync() surprise", 2018), and a process that was started again would build on what a power cut takes away.
+ */
+async function writeAgain(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += WINDOW_BYTES)
+    file.write(at, await file.read(at, Math.min(WINDOW_BYTES, to - at)));
 }
 
 async function cut(file: DiskFile, from: number, to: number): Promise<void> {

@@ -313,17 +313,18 @@ export class KvClientSession {
   }
 
   #refuse(asked: Asked, error: unknown): void {
+    if (this.#closed) return;
     const code: ErrorCode = isTardigradeError(error)
       ? error.code
       : error instanceof RangeError
         ? "ARGUMENT"
         : "INTERNAL";
     const { leader } = this.#node;
-    const address = leader === this.#node.id ? undefined : this.#node.clientAddress(leader);
-    const isRedirect = code === "RAFT_NOT_LEADER" && address !== undefined;
+    const isRedirect = code === "RAFT_NOT_LEADER" && leader !== this.#node.id && !this.#node.isStopped;
+    const address = isRedirect ? this.#node.clientAddress(leader) : undefined;
     this.#answer(asked, {
       code: ERRORS[code].number,
-      ...(isRedirect ? { body: utf8.encode(address) } : {}),
+      ...(address === undefined ? {} : { body: utf8.encode(address) }),
     });
   }
 }

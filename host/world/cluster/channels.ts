@@ -8,6 +8,8 @@ import type { NodeProcess } from "./node-process.ts";
 
 /** Of the messages that the weather loses, so many break the connection; TCP sends the others again. */
 const BREAKING_SHARE = 0.1;
+/** A connection that carries nothing is given up. */
+const STUCK_MS = 1_000;
 
 export function addressOf(id: number): string {
   return `node-${id}:1`;
@@ -37,8 +39,15 @@ export function simulatedChannels(parts: {
     const end = (): void => {
       if (!open) return;
       open = false;
-      if (isAlive()) session.close();
+      session.close();
       for (const listener of closeListeners) listener();
+    };
+    let isStuck = false;
+    /** What cannot come through holds up what is behind it, until one side gives up. */
+    const stick = (): void => {
+      if (isStuck) return;
+      isStuck = true;
+      clock.alarm(STUCK_MS, end);
     };
     /** In order: nothing overtakes what was sent before. */
     const way = (from: number, to: number, deliver: (message: Uint8Array) => void) => {
@@ -46,7 +55,7 @@ export function simulatedChannels(parts: {
       return (message: Uint8Array): void => {
         const { loss, delayMsMin, delayMsMax } = network.weather;
         if (loss > 0 && random.chance(loss * BREAKING_SHARE)) {
-          clock.alarm(delayMsMax, end);
+          stick();
           return;
         }
         const copy = message.slice();
@@ -55,8 +64,9 @@ export function simulatedChannels(parts: {
           clock.monotonicMs() + delayMsMin + random.unit() * (delayMsMax - delayMsMin),
         );
         clock.alarm(notBeforeMs - clock.monotonicMs(), () => {
-          if (!open || network.isCut(from, to)) return;
+          if (!open) return;
           if (!isAlive()) end();
+          else if (isStuck || network.isCut(from, to)) stick();
           else deliver(copy);
         });
       };

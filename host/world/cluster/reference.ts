@@ -153,8 +153,9 @@ export class Reference {
       const differs = expected.findIndex(
         (event, at) => events[at]?.revision !== event.revision || events[at]?.key !== event.key,
       );
-      if (differs >= 0 || expected.length !== events.length)
-        return `client ${by} watched from revision ${fromRevision} and was told of ${events.length} changes up to ${last}, of ${expected.length}`;
+      if (differs < 0 && expected.length === events.length) continue;
+      const missed = expected[differs]?.revision ?? "none";
+      return `client ${by} watched from revision ${fromRevision} to ${last} and was told of ${events.length} of ${expected.length} changes; the first it missed is ${missed}`;
     }
     return undefined;
   }
