@@ -326,6 +326,8 @@ describe("rates", () => {
     // A span beyond all time is no rate.
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 30)).toBe(0);
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 30 + 1)).toBe(ARGUMENT);
+    // The first that is too long, 2^62 - 1.
+    expect(call("gcraInit", at, 1, 2 ** 31 + 1, 2 ** 31 - 1)).toBe(ARGUMENT);
   });
 
   test("a place in GCRA's queue waits for the fraction of a microsecond too", () => {
