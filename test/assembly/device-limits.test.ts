@@ -4,6 +4,7 @@ import { ERRORS } from "../../protocols/table.ts";
 import { openInside } from "../support/inside.ts";
 
 const { bytes, call, call64, constant, dirty, view } = await openInside([
+  "hash/jump",
   "resilience/bulkhead",
   "resilience/gcra",
   "resilience/retry-budget",
@@ -172,6 +173,11 @@ test("a pool grows by the one item that is missing to its most, and no further",
   expect([alone.call("poolTake", at, 0), alone.call("poolCapacity", at)]).toEqual([POOL_FULL, most - 1]);
   expect(alone.call("poolTake", at, 1)).toBeGreaterThan(0);
   expect([alone.call("poolTake", at, 1), alone.call("poolCapacity", at)]).toEqual([POOL_FULL, most]);
+});
+
+test("jump's longest jump goes beyond every bucket", () => {
+  // A key of 0 draws the least number there is: its first jump is 2^31 buckets far.
+  expect(call("jumpHash", 0n, 2 ** 31 - 1)).toBe(0);
 });
 
 test("the value of a rank beyond all is the highest, whatever lies behind the histogram", () => {

@@ -147,6 +147,11 @@ describe("encoding", () => {
       failed("CBOR_RANGE"),
     );
     const name = text(4, 3);
+    for (const sign of [1n, -1n]) {
+      const int = (value: bigint): Token => ({ type: 2, key: 6, value: sign * value });
+      expect(encodeTokens(5, event(name, int(2n ** 53n - 1n)))).toBeGreaterThan(0);
+      expect(encodeTokens(5, event(name, int(2n ** 53n)))).toBe(failed("CBOR_RANGE"));
+    }
     expect(encodeTokens(5, event(name, text(6, 48)))).toBeGreaterThan(0);
     expect(encodeTokens(5, event(name, text(6, 49)))).toBe(failed("CBOR_RANGE"));
     expect(encodeTokens(5, event(text(4, 25), text(6, 1)))).toBe(failed("CBOR_RANGE"));
