@@ -309,6 +309,13 @@ export const SURVIVORS: readonly Survivor[] = [
     to: "1",
     reason: "0 less 0 is 0 as well",
   },
+  {
+    file: "assembly/codec/message.ts",
+    text: "const magnitude = <i64>value < 0 ? 0 - value : value;",
+    from: "<",
+    to: "<=",
+    reason: "0 less 0 is 0 as well",
+  },
 ];
 
 export function isOf({ file, text, from, to }: Survivor, mutant: GeneratedMutant): boolean {
