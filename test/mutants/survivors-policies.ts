@@ -283,4 +283,19 @@ export const POLICY_SURVIVORS: readonly Survivor[] = [
     to: ">=",
     reason: "the difference of equal times is 0",
   },
+  {
+    file: "assembly/resilience/timer-wheel.ts",
+    text: "const REACH_TICKS: u64 = (31 << 20) - 1;",
+    from: "1",
+    to: "2",
+    reason:
+      "both are within a turn of the top level; who waits beyond is placed again from there, at its own tick",
+  },
+  {
+    file: "assembly/resilience/concurrency.ts",
+    text: "const lasted = nowUs > phaseUs ? nowUs - phaseUs : 0;",
+    from: "0",
+    to: "1",
+    reason: "it is compared with a number of windows, of a microsecond at least",
+  },
 ];
