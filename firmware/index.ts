@@ -9,6 +9,7 @@ export {
   HybridClock,
   LamportClock,
   VectorClock,
+  Versions,
 } from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
 export { Histogram, Quantile, Summary } from "./sdk/figures";
