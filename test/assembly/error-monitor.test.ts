@@ -7,6 +7,7 @@ const core = openTestCore();
 const { raw } = core;
 const BYTES = 360;
 const HEAD_BYTES = 24;
+const ENTRY_BYTES = 20;
 const ROWS = 6;
 const LAST = 6;
 const NO_ROW = 255;
@@ -148,6 +149,18 @@ describe("counts and the last ones", () => {
       [203, 2],
     ]);
     expect(raw.monitorRecover(at, 1)).toBe(0);
+  });
+
+  test("what lies behind the monitor is not its own, even if it looks like an entry of a row that goes", () => {
+    const at = core.allocate(BYTES + 32);
+    raw.monitorInit(at, 1);
+    const codes = [201, 202, 203, 204, 205, 206, 201];
+    for (const code of codes) record(at, { code, name: "app", severity: 2, detail: 0n, us: 0n });
+    const newest = raw.monitorEntry(at, 0);
+    const behind = core.bytes().slice(newest, newest + ENTRY_BYTES);
+    core.bytes().set(behind, at + BYTES);
+    record(at, { code: 207, name: "app", severity: 2, detail: 0n, us: 0n });
+    expect(core.bytes().slice(at + BYTES, at + BYTES + ENTRY_BYTES)).toEqual(behind);
   });
 
   test("a rate is that of the last window, to one window's part", () => {

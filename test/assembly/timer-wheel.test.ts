@@ -115,6 +115,13 @@ describe("a timer wheel", () => {
     );
   });
 
+  test("stops the last timer it has room for", () => {
+    const wheel = create(2);
+    const timers = [raw.wheelAdd(wheel, 10, 1, 0), raw.wheelAdd(wheel, 10, 2, 0)];
+    expect(timers.map((timer) => raw.wheelCancel(wheel, timer))).toEqual([0, 0]);
+    raw.wheelFree(wheel);
+  });
+
   test("is full at its capacity, grows with its timers in place, and names nothing that is gone", () => {
     const wheel = create(2);
     const first = raw.wheelAdd(wheel, 10, 1, 0);
