@@ -4,6 +4,7 @@
  * Shapes differ, and each row's note says how: cockatiel and opossum have asynchronous calls alone; where ours also decides synchronously, a row shows what
  * that difference is worth. What a reading of the clock costs is a row of its own, since it is more than most decisions.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Comparison, Side } from "./core-comparisons.ts";
@@ -13,8 +14,13 @@ import { type BenchRow, benchRow } from "./rows.ts";
 
 const NANOSECONDS_A_MS = 1e6;
 const NS_PER_S = 1e9;
-const ALLOCATION_CALLS = 400_000;
-const ALLOCATION_ROUNDS = 9;
+/** So few that 16 bytes each stay far below what makes V8 collect. */
+const ALLOCATION_CALLS = 10_000;
+const ALLOCATION_WARM_UPS = 400;
+const ALLOCATION_ROUNDS = 15;
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 export async function coreSuite(options: SuiteOptions): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
@@ -45,7 +51,9 @@ export async function coreSuite(options: SuiteOptions): Promise<BenchRow[]> {
         note: `rounds ${spread(rates)}`,
       }),
     );
-    rows.push(allocation(claim, loop, { checksum, calls: scaled(ALLOCATION_CALLS, options.scale, 32) }));
+    rows.push(
+      await allocation(claim, decide, { checksum, batches: scaled(ALLOCATION_WARM_UPS, options.scale, 1) }),
+    );
   }
   return rows;
 }
@@ -85,26 +93,22 @@ async function timed(side: Side, calls: number): Promise<{ nanoseconds: number; 
   return { nanoseconds: (elapsedMs * NANOSECONDS_A_MS) / calls, checksum: checksum >>> 0 };
 }
 
-/** Bytes of heap that a decision leaves, collected or not: what was there after many, less what was there before, without a collection in between. */
-function allocation(
+/**
+ * Bytes of heap that a decision leaves, collected or not: what was there after a batch, less what was there before, without a collection in between, and
+ * less the same of a decision that does nothing. The loop is called often and runs shortly, since a loop that runs long is replaced while it runs each time
+ * it is called, and keeps doubles as heap numbers until then: that was measured, not the decision.
+ */
+async function allocation(
   claim: string,
-  loop: (calls: number) => number,
-  { checksum, calls }: { readonly checksum: string; readonly calls: number },
-): BenchRow {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  // Until the optimising compiler is done with it, which a busy machine delays: before, doubles are heap numbers.
-  for (let round = 0; round < 4; round += 1) loop(calls);
-  let least = Number.POSITIVE_INFINITY;
-  // The heap is also touched by whatever else runs: the least of several says what the decisions do.
-  for (let round = 0; round < ALLOCATION_ROUNDS; round += 1) {
-    collect();
-    const before = process.memoryUsage().heapUsed;
-    loop(calls);
-    least = Math.min(least, process.memoryUsage().heapUsed - before);
-  }
-  // Looking itself takes some hundred bytes.
-  const bytes = Math.max(0, Math.round((least - 4096) / calls));
+  decide: (index: number) => number,
+  { checksum, batches }: { readonly checksum: string; readonly batches: number },
+): Promise<BenchRow> {
+  const empty = await bytesLeft(
+    direct((index) => index & 1),
+    batches,
+  );
+  const decided = await bytesLeft(direct(decide), batches);
+  const bytes = Math.max(0, Math.round((10 * (median(decided) - median(empty))) / ALLOCATION_CALLS) / 10);
   return benchRow({
     claim: `${claim}, bytes allocated a decision`,
     unit: "B",
@@ -112,6 +116,26 @@ function allocation(
     ours: bytes,
     peer: { name: "none", version: "", value: 0 },
     checksum,
-    note: `heap after ${short(calls)} decisions less before, no collection between; the least of nine`,
+    note: `heap after ${short(ALLOCATION_CALLS)} decisions less before, no collection between; median of ${ALLOCATION_ROUNDS} after ${batches} to warm up`,
   });
+}
+
+/** Of the heap, after each of some batches: so much more than before it. */
+async function bytesLeft(loop: (calls: number) => number, warmUps: number): Promise<readonly number[]> {
+  for (let batch = 0; batch < warmUps; batch += 1) {
+    loop(ALLOCATION_CALLS);
+    // The compiler works beside this thread, and hands over what it made between two turns at the latest.
+    await turn();
+  }
+  const left: number[] = [];
+  for (let round = 0; round < ALLOCATION_ROUNDS; round += 1) {
+    await turn();
+    // The first decision of a turn reads the clock, which leaves a timer behind.
+    loop(1);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    loop(ALLOCATION_CALLS);
+    left.push(process.memoryUsage().heapUsed - before);
+  }
+  return left;
 }

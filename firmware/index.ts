@@ -9,11 +9,13 @@ export {
   HybridClock,
   LamportClock,
   VectorClock,
+  Versions,
 } from "./sdk/clocks";
 export { Args, onCommand } from "./sdk/command";
 export { Histogram, Quantile, Summary } from "./sdk/figures";
 export { FixedWindow, Gcra, SlidingCounter, SlidingLog, TokenBucket } from "./sdk/limiters";
 export { Analog, Input, Output, Pwm } from "./sdk/pins";
+export { HashRing, hashOf, jumpBucket, Maglev, Nodes, Rendezvous } from "./sdk/placement";
 export {
   AdaptiveLimit,
   Breaker,

@@ -6,7 +6,7 @@
  *         | type  | key  | reserved | length u32      | value: u64, i64, f64 bits, or u32 pointer |
  *         +-------+------+----------+-----------------+-----------------------------------------+
  *
- * length: bytes of a text or byte string, elements of a list, else 0. The pointer of a decoded text points into the input.
+ * length: bytes of a text or byte string, elements of a list, else 0. The value of a list or an element is 0. The pointer of a decoded text points into the input.
  * A message is its fields in ascending key order, without the kind; a list token is followed, for each element, by an
  * ELEMENT token and the element's fields; an absent optional field has no token. A field of schema type `value` shows the
  * type it has (bool, int, float, text). Elements have no optional fields, so their end needs no mark.

@@ -5,6 +5,7 @@ import {
   throttleAccepted as accepted,
   throttleAdmit as admit,
   throttleMilli as milliOf,
+  throttleRejected as rejected,
   throttleInit,
 } from "../resilience/throttle";
 import { THROTTLES } from "./pools";
@@ -37,6 +38,13 @@ export function throttleAccepted(handle: u32, nowMs: f64): i32 {
   const at = poolAt(THROTTLES, handle);
   if (at == 0 || !isTime(nowMs)) return -ARGUMENT;
   accepted(at, microseconds(nowMs));
+  return 0;
+}
+
+export function throttleRejected(handle: u32, nowMs: f64): i32 {
+  const at = poolAt(THROTTLES, handle);
+  if (at == 0 || !isTime(nowMs)) return -ARGUMENT;
+  rejected(at, microseconds(nowMs));
   return 0;
 }
 

@@ -4,8 +4,11 @@
  *
  *     max(0, (requests - K * accepts) / (requests + 1))
  *
- * over a window of time, so that it gets about K times what it can take and finds out at once when it is well again. Refused calls count as
- * requests too. The caller brings 32 random bits a decision.
+ * over a window of time, so that it gets about K times what it can take and finds out at once when it is well again. A call that is refused here
+ * counts as a request at once, any other when its end is known, once: `throttleAccepted` or `throttleRejected`. What is still out counts as
+ * nothing, so a service that accepts all is never refused a call, however many are out at once; nor does what ends without a verdict (cancelled),
+ * which is simply not told. The price: a burst at the begin goes out whole, whatever comes of it; a bulkhead bounds that.
+ * The caller brings 32 random bits a decision.
  *
  *   +0 kMilli u32   +4 refused u32   +8 the window of outcomes.ts, by time: calls are requests, failures stand for accepts
  */
@@ -43,15 +46,20 @@ export function throttleInit(at: usize, kMilli: u32, spanUs: u32, slots: u32, no
 export function throttleAdmit(at: usize, random: u32, nowUs: u64): i32 {
   outcomesRoll(at + WINDOW, nowUs);
   const refuses = <u64>random * 1000 * (scaledRequests(at) + 1) < scaledExcess(at) << 32;
-  outcomesAdd(at + WINDOW, 1, 0, 0, nowUs);
   if (!refuses) return 0;
+  outcomesAdd(at + WINDOW, 1, 0, 0, nowUs);
   store<u32>(at, load<u32>(at, 4) + 1, 4);
   return -THROTTLED;
 }
 
 /** The other side took the call on, whatever came of it: it was not overloaded. */
 export function throttleAccepted(at: usize, nowUs: u64): void {
-  outcomesAdd(at + WINDOW, 0, 1, 0, nowUs);
+  outcomesAdd(at + WINDOW, 1, 1, 0, nowUs);
+}
+
+/** The other side did not: it refused, or did not answer in time. */
+export function throttleRejected(at: usize, nowUs: u64): void {
+  outcomesAdd(at + WINDOW, 1, 0, 0, nowUs);
 }
 
 /** Probability that a call is refused now, in thousandths. */

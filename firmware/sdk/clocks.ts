@@ -1,5 +1,14 @@
 /** Clocks that order events of several machines. Stamps and counters are u64. */
 import {
+  dotCounter,
+  dotNode,
+  dotsBytes,
+  dotsCount,
+  dotsInit,
+  dotsSync,
+  dotsWrite,
+} from "../../assembly/clock/dotted";
+import {
   HLC_BYTES,
   hlcBoundSet,
   hlcInit,
@@ -78,7 +87,8 @@ export class HybridClock {
 
 /** Tells before, after and concurrent apart, for as many nodes as it has room for. */
 export class VectorClock {
-  private readonly at: usize;
+  /** For the clocks beside it; nothing to write to. */
+  readonly at: usize;
   /** 0, or -ARGUMENT. */
   readonly status: i32;
 
@@ -110,5 +120,46 @@ export class VectorClock {
   /** Drops nodes that did nothing since `beforeMs`, the oldest first, down to `keep`. How many. */
   prune(keep: u32, beforeMs: u64): i32 {
     return this.status == 0 ? vectorPrune(this.at, keep, beforeMs) : this.status;
+  }
+}
+
+/**
+ * Which writes of one value still stand, by dotted version vectors: a write replaces what its writer had seen, and stands beside what it had not. The values
+ * are the app's to keep, under the node and counter of their writes.
+ */
+export class Versions {
+  private readonly at: usize;
+  /** All that was ever seen here: the context of a write by who has read this. */
+  readonly seen: VectorClock;
+  /** 0, or -ARGUMENT. */
+  readonly status: i32;
+
+  /** siblings: writes that may stand at once, 1 to 1,024, 16 bytes each; nodes: as a VectorClock's. */
+  constructor(siblings: u32, nodes: u32) {
+    this.at = heap.alloc(<usize>max<u32>(dotsBytes(siblings), 8));
+    this.seen = new VectorClock(nodes);
+    const status = dotsInit(this.at, siblings);
+    this.status = status != 0 ? status : this.seen.status;
+  }
+  /** A write through `node` (not 0) whose writer had seen `context`. 0, or -POOL_FULL, and then nothing changes. Its dot is the last. */
+  write(context: VectorClock, node: u64, nowMs: u64): i32 {
+    if (this.status != 0) return this.status;
+    return context.status == 0 ? dotsWrite(this.at, this.seen.at, context.at, node, nowMs) : context.status;
+  }
+  /** Takes in another replica's. 0, or -POOL_FULL, and then nothing changes. */
+  sync(other: Versions, nowMs: u64): i32 {
+    if (this.status != 0) return this.status;
+    return other.status == 0 ? dotsSync(this.at, this.seen.at, other.at, other.seen.at, nowMs) : other.status;
+  }
+  /** Writes that stand. */
+  get count(): u32 {
+    return this.status == 0 ? dotsCount(this.at) : 0;
+  }
+  /** Of a write, 0 to count - 1; 0 for none. */
+  node(index: u32): u64 {
+    return index < this.count ? dotNode(this.at, index) : 0;
+  }
+  counter(index: u32): u64 {
+    return index < this.count ? dotCounter(this.at, index) : 0;
   }
 }

@@ -54,6 +54,7 @@ import {
   throttleAdmit,
   throttleBytes,
   throttleInit,
+  throttleRejected,
 } from "../../assembly/resilience/throttle";
 import {
   wheelAdd,
@@ -124,7 +125,7 @@ export class Breaker {
   }
 }
 
-/** Makes fewer calls the fewer are accepted, down to `kMilli` thousandths of what is accepted (2,000 is usual), over the last `spanMs`. */
+/** Makes fewer calls the fewer end accepted, down to `kMilli` thousandths of what is accepted (2,000 is usual), over the last `spanMs`. */
 export class Throttle {
   private readonly at: usize = heap.alloc(throttleBytes(WINDOW_SLOTS));
   readonly status: i32;
@@ -139,6 +140,10 @@ export class Throttle {
   /** The other side took a call on. */
   accepted(): void {
     throttleAccepted(this.at, tardi.now_us());
+  }
+  /** It refused a call, or did not answer in time. A call that says nothing about it is told to neither. */
+  rejected(): void {
+    throttleRejected(this.at, tardi.now_us());
   }
 }
 

@@ -56,6 +56,7 @@ interface PolicyExports {
   throttleFree(handle: number): number;
   throttleAdmit(handle: number, random: number, nowMs: number): number;
   throttleAccepted(handle: number, nowMs: number): number;
+  throttleRejected(handle: number, nowMs: number): number;
   throttleMilli(handle: number, nowMs: number): number;
   budgetCreate(shareMilli: number, perSecond: number, spanMs: number, nowMs: number): number;
   budgetFree(handle: number): number;

@@ -26,6 +26,7 @@ import { createRetry, type Retry, type RetryOptions } from "../core/policy/retry
 import { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from "../core/policy/retry-budget.ts";
 import { createTimeout, type Timeout, type TimeoutOptions } from "../core/policy/timeout.ts";
 import { turnClock } from "../core/turn-clock.ts";
+import { xoshiro128 } from "../core/xoshiro.ts";
 import { systemClock } from "../io/clock.ts";
 import { systemRandom } from "../io/random.ts";
 
@@ -150,11 +151,17 @@ interface Defaults extends PolicySeams {
 
 let shared: Defaults | undefined;
 
+/** Jitter is no secret: the system's generator seeds dice that are cheap to throw. */
+function dice(): PolicyRandom {
+  const system = systemRandom();
+  return { u32: xoshiro128(Uint32Array.from({ length: 4 }, system.u32)) };
+}
+
 /** One core a process, opened when the first policy is made. */
 function seamsOf(options: SeamOptions): PolicySeams {
   if (shared === undefined) {
     const exact = systemClock();
-    shared = { core: openCore(readCoreBytes()), exact, clock: turnClock(exact), random: systemRandom() };
+    shared = { core: openCore(readCoreBytes()), exact, clock: turnClock(exact), random: dice() };
   }
   return {
     core: shared.core,

@@ -1,8 +1,8 @@
 /**
- * Seeded random numbers: xoshiro128** 1.1 (Blackman and Vigna, "Scrambled Linear Pseudorandom Number
- * Generators", 2021), its state filled from the seed by splitmix32. One seed replays a world; fork() gives an
+ * Seeded random numbers: xoshiro128**, its state filled from the seed by splitmix32. One seed replays a world; fork() gives an
  * independent stream, so that one part drawing more numbers does not change what another part draws.
  */
+import { xoshiro128 } from "../core/xoshiro.ts";
 import type { Random } from "../io/seams.ts";
 
 export interface SeededRandom extends Random {
@@ -21,18 +21,7 @@ export function seededRandom(seed: number): SeededRandom {
     mix = (mix + 0x9e3779b9) >>> 0;
     state[index] = splitmix(mix);
   }
-  const u32 = (): number => {
-    const s1 = state[1] as number;
-    const result = Math.imul(rotate(Math.imul(s1, 5), 7), 9) >>> 0;
-    const shifted = s1 << 9;
-    state[2] = (state[2] as number) ^ (state[0] as number);
-    state[3] = (state[3] as number) ^ s1;
-    state[1] = s1 ^ (state[2] as number);
-    state[0] = (state[0] as number) ^ (state[3] as number);
-    state[2] = (state[2] as number) ^ shifted;
-    state[3] = rotate(state[3] as number, 11);
-    return result;
-  };
+  const u32 = xoshiro128(state);
   const unit = (): number => u32() / 2 ** 32;
   return {
     u32,
@@ -46,10 +35,6 @@ export function seededRandom(seed: number): SeededRandom {
     below: (bound) => Math.floor(unit() * bound),
     chance: (probability) => unit() < probability,
   };
-}
-
-function rotate(value: number, by: number): number {
-  return (value << by) | (value >>> (32 - by));
 }
 
 function splitmix(value: number): number {

@@ -37,6 +37,15 @@ const contents = (): Uint8Array[] => {
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 describe("a byte ring", () => {
+  test("writes a record's bytes and none behind them", () => {
+    open(64);
+    push(bytes(1, 2, 3));
+    core.bytes().fill(0x77, buffer, buffer + 16);
+    expect([raw.ringRead(ring, 0, buffer, 16), core.bytes()[buffer + 2], core.bytes()[buffer + 3]]).toEqual([
+      3, 3, 0x77,
+    ]);
+  });
+
   test("gives records back in order", () => {
     open(64);
     expect([push(bytes(1, 2, 3)), push(bytes()), push(bytes(4))]).toEqual([0, 0, 0]);

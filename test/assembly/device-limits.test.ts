@@ -3,19 +3,23 @@ import { expect, test } from "vitest";
 import { ERRORS } from "../../protocols/table.ts";
 import { openInside } from "../support/inside.ts";
 
-const { call, call64, constant, dirty, view } = await openInside([
+const { bytes, call, call64, constant, dirty, view } = await openInside([
+  "hash/jump",
   "resilience/bulkhead",
   "resilience/gcra",
   "resilience/retry-budget",
+  "resilience/sliding-log",
   "resilience/throttle",
   "resilience/window",
   "stats/anomaly",
   "stats/ewma",
+  "stats/histogram",
   "stats/seasonal",
   "trace/sampler",
 ]);
 const ARGUMENT = -ERRORS.ARGUMENT.number;
 const BULKHEAD_FULL = -ERRORS.BULKHEAD_FULL.number;
+const POOL_FULL = -ERRORS.POOL_FULL.number;
 
 test("a slot, or a sampler's period, of one microsecond counts from the first reading on", () => {
   const seasonal = dirty(call("seasonalBytes", 4));
@@ -153,6 +157,55 @@ test("a sampler opens again by a doubling for each period without a trace", () =
     1n << 32n,
     1n << 32n,
   ]);
+  // A share that is all already stays so, after as many periods as doublings as well.
+  call("samplerAdaptiveInit", at, 1, 100n, 1);
+  for (const nowUs of [0n, 3300n]) call("samplerAdaptive", at, 0, 0, nowUs);
+  expect(call64("samplerShare", at)).toBe(1n << 32n);
+});
+
+test("a pool grows by the one item that is missing to its most, and no further", async () => {
+  const alone = await openInside(["memory/pool"]);
+  const most = 0xf_fffe;
+  // The heap takes what lies below: both rooms for 24 bytes an item.
+  const at = alone.dirty(64 << 20) + (64 << 20);
+  alone.call("poolInit", at, 8, most - 1);
+  for (let item = 1; item < most; item += 1) alone.call("poolTake", at, 0);
+  expect([alone.call("poolTake", at, 0), alone.call("poolCapacity", at)]).toEqual([POOL_FULL, most - 1]);
+  expect(alone.call("poolTake", at, 1)).toBeGreaterThan(0);
+  expect([alone.call("poolTake", at, 1), alone.call("poolCapacity", at)]).toEqual([POOL_FULL, most]);
+});
+
+test("jump's longest jump goes beyond every bucket", () => {
+  // A key of 0 draws the least number there is: its first jump is 2^31 buckets far.
+  expect(call("jumpHash", 0n, 2 ** 31 - 1)).toBe(0);
+});
+
+test("the value of a rank beyond all is the highest, whatever lies behind the histogram", () => {
+  const at = dirty(call("histogramBytes", 3));
+  call("histogramInit", at, 3);
+  call("histogramRecord", at, 0xffff_ffff, 1);
+  expect([1n, 2n].map((rank) => call("histogramValueAt", at, rank) >>> 0)).toEqual([
+    0xffff_ffff, 0xffff_ffff,
+  ]);
+});
+
+test("a sliding log keeps to its entries, and forgets whatever is asked first", () => {
+  const [at, entries] = [dirty(constant("LOG_BYTES")), dirty(4 * 8)];
+  const log = (): void => {
+    call("logInit", at, 4, 10, entries);
+    for (const nowUs of [100n, 100n, 103n, 105n]) call("logTake", at, 1, nowUs);
+  };
+  log();
+  const times = Array.from({ length: 4 }, (_, index) => view().getBigUint64(entries + index * 8, true));
+  expect(times).toEqual([100n, 100n, 103n, 105n]);
+  expect(bytes()[entries + 32]).toBe(0xff);
+  expect(call64("logResetUs", at, 120n)).toBe(0n);
+  log();
+  expect(call64("logWaitUs", at, 2, 112n)).toBe(0n);
+  log();
+  expect(call("logRemaining", at, 113n)).toBe(3);
+  log();
+  expect(call("logTake", at, 4, 115n)).toBe(0);
 });
 
 test("alarms are as far apart as the hold, and no further", () => {

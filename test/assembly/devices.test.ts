@@ -223,12 +223,15 @@ describe("counters", () => {
     expect(windowOf(budget + 16)).toEqual([4, 3, 0]);
     const throttle = dirty(constant("THROTTLE_BYTES_MAX"));
     call("throttleInit", throttle, 1000, 1_000_000, 10, 0n);
-    // The first passes whatever the dice say, the others would with a chance of a half, two thirds ...
-    const admitted = [0xffff_ffff, 0, 0, 0].map((random) => call("throttleAdmit", throttle, random, 0n));
-    expect(admitted).toEqual([0, THROTTLED, THROTTLED, THROTTLED]);
+    const asks = (random: number) => call("throttleAdmit", throttle, random, 0n);
+    // Nothing is known, so the first two pass whatever the dice say; once one has failed, the next pass with a half, a third ...
+    expect([asks(0), asks(0)]).toEqual([0, 0]);
+    call("throttleRejected", throttle, 0n);
+    expect(windowOf(throttle + 8)).toEqual([1, 0, 0]);
+    expect([asks(0), asks(0), asks(0)]).toEqual([THROTTLED, THROTTLED, THROTTLED]);
     expect(call("throttleRefused", throttle)).toBe(3);
     call("throttleAccepted", throttle, 0n);
-    expect(windowOf(throttle + 8)).toEqual([4, 1, 0]);
+    expect(windowOf(throttle + 8)).toEqual([5, 1, 0]);
   });
 
   test("a breaker's, of permits, refusals, openings and what its window holds", () => {
@@ -323,6 +326,8 @@ describe("rates", () => {
     // A span beyond all time is no rate.
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 30)).toBe(0);
     expect(call("gcraInit", at, 1, 2 ** 32 - 1, 2 ** 30 + 1)).toBe(ARGUMENT);
+    // The first that is too long, 2^62 - 1.
+    expect(call("gcraInit", at, 1, 2 ** 31 + 1, 2 ** 31 - 1)).toBe(ARGUMENT);
   });
 
   test("a place in GCRA's queue waits for the fraction of a microsecond too", () => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { CATEGORIES, ERRORS, type ErrorRow, RECOVERIES, SEVERITIES } from "../../protocols/table.ts";
 import { compileAssembly, DEVICE_FLAGS } from "../../scripts/build-wasm.ts";
 import { openTestCore } from "../support/core.ts";
+import { openInside } from "../support/inside.ts";
 
 const { raw } = openTestCore();
 const ROWS = new Map<number, ErrorRow>(Object.values(ERRORS).map((row) => [row.number, row]));
@@ -23,6 +24,15 @@ test("severity, category and recovery of every number, known or not", () => {
       expect([number, raw.errorCategory(number)]).toEqual([number, 255]);
   }
 });
+
+test("nothing behind the table is taken for a code", async () => {
+  const { call, constant, view } = await openInside(["errors/facts", "errors/codes.generated"]);
+  const end = call("codeRows") + 2 * constant("CODE_COUNT");
+  const beyond = [1, 2].map((more) => Math.max(...ROWS.keys()) + more);
+  for (const [index, number] of beyond.entries()) view().setUint16(end + 2 * index, number << 6, true);
+  const error = SEVERITIES.indexOf("error");
+  expect(beyond.map((number) => call("errorSeverity", number))).toEqual([error, error]);
+}, 60_000);
 
 test("who only names codes carries no table", async () => {
   const source =

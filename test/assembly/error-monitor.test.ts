@@ -7,11 +7,19 @@ const core = openTestCore();
 const { raw } = core;
 const BYTES = 360;
 const HEAD_BYTES = 24;
+const ENTRY_BYTES = 20;
 const ROWS = 6;
 const LAST = 6;
 const NO_ROW = 255;
 const WINDOW_US = 2 ** 26;
-const NAMES = ["app", "system", "pump", "a-name-of-twenty-four-by", "fünfzehn-bytes漢字"];
+const NAMES = [
+  "app",
+  "system",
+  "pump",
+  "a-name-of-twenty-four-by",
+  "seventeen-letters",
+  "fünfzehn-bytes漢字",
+];
 const nameAt = new Map(
   NAMES.map((name) => {
     const bytes = new TextEncoder().encode(name);
@@ -125,6 +133,34 @@ describe("counts and the last ones", () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("of pairs that were all quiet for as long the first goes, and what it had among the last has no row", () => {
+    const at = monitor();
+    const codes = [201, 202, 203, 204, 205, 206, 201, 207];
+    for (const code of codes) record(at, { code, name: "app", severity: 2, detail: 0n, us: 0n });
+    const last = lastOf(at).map((entry) => [raw.monitorCode(entry), raw.monitorEntryRow(entry)]);
+    expect(last).toEqual([
+      [207, 0],
+      [201, NO_ROW],
+      [206, 5],
+      [205, 4],
+      [204, 3],
+      [203, 2],
+    ]);
+    expect(raw.monitorRecover(at, 1)).toBe(0);
+  });
+
+  test("what lies behind the monitor is not its own, even if it looks like an entry of a row that goes", () => {
+    const at = core.allocate(BYTES + 32);
+    raw.monitorInit(at, 1);
+    const codes = [201, 202, 203, 204, 205, 206, 201];
+    for (const code of codes) record(at, { code, name: "app", severity: 2, detail: 0n, us: 0n });
+    const newest = raw.monitorEntry(at, 0);
+    const behind = core.bytes().slice(newest, newest + ENTRY_BYTES);
+    core.bytes().set(behind, at + BYTES);
+    record(at, { code: 207, name: "app", severity: 2, detail: 0n, us: 0n });
+    expect(core.bytes().slice(at + BYTES, at + BYTES + ENTRY_BYTES)).toEqual(behind);
   });
 
   test("a rate is that of the last window, to one window's part", () => {

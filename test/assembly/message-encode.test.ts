@@ -8,6 +8,8 @@ import { MESSAGE_ROWS, messageArbitrary, travelled } from "../support/messages.t
 
 const core = openTestCore();
 const codec = createMessageCodec(core);
+/** Of assembly/codec/token.ts. */
+const [TYPE_LIST, TYPE_ELEMENT] = [9, 10];
 
 describe("encoding", () => {
   test("gives every message back", () => {
@@ -19,6 +21,26 @@ describe("encoding", () => {
       }),
       { numRuns: 5_000 },
     );
+  });
+
+  test("a decoded list and its elements have a length and no value", () => {
+    const [input, tokens] = [core.allocate(LIMITS.MESSAGE_BYTES_MAX), core.allocate(132 * 16)];
+    let lists = 0;
+    fc.assert(
+      fc.property(messageArbitrary, (message) => {
+        const encoded = codec.encode(message);
+        if (!encoded.ok) return;
+        core.bytes().set(encoded.bytes, input);
+        const count = core.raw.decodeMessage(input, encoded.bytes.length, tokens, 132);
+        const view = new DataView(core.bytes().buffer, tokens);
+        for (let token = 0; token < count; token += 1) {
+          if (![TYPE_LIST, TYPE_ELEMENT].includes(view.getUint8(token * 16))) continue;
+          lists += 1;
+          expect(view.getBigUint64(token * 16 + 8, true)).toBe(0n);
+        }
+      }),
+    );
+    expect(lists).toBeGreaterThan(10);
   });
 
   test("agrees with cbor-x where the rules do: no floats, integers below 2^32, lengths as they are", () => {
@@ -125,6 +147,11 @@ describe("encoding", () => {
       failed("CBOR_RANGE"),
     );
     const name = text(4, 3);
+    for (const sign of [1n, -1n]) {
+      const int = (value: bigint): Token => ({ type: 2, key: 6, value: sign * value });
+      expect(encodeTokens(5, event(name, int(2n ** 53n - 1n)))).toBeGreaterThan(0);
+      expect(encodeTokens(5, event(name, int(2n ** 53n)))).toBe(failed("CBOR_RANGE"));
+    }
     expect(encodeTokens(5, event(name, text(6, 48)))).toBeGreaterThan(0);
     expect(encodeTokens(5, event(name, text(6, 49)))).toBe(failed("CBOR_RANGE"));
     expect(encodeTokens(5, event(text(4, 25), text(6, 1)))).toBe(failed("CBOR_RANGE"));

@@ -111,6 +111,7 @@ describe("decoding", () => {
   });
 
   const UTF8: readonly (readonly [string, string, boolean])[] = [
+    ["the last of one byte", "7f", true],
     ["two bytes", "c3a9", true],
     ["three bytes", "e282ac", true],
     ["the first of three bytes", "e0a080", true],

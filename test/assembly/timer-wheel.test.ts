@@ -41,6 +41,16 @@ describe("a timer wheel", () => {
     raw.wheelFree(wheel);
   });
 
+  test("puts a timer beyond its reach into a slot to come, even at the end of a slot of the top level", () => {
+    const nowMs = (2 ** 20 - 1) * TICK_MS;
+    const wheel = create(512, nowMs);
+    raw.wheelAdd(wheel, 40 * 2 ** 20 * TICK_MS, 5, nowMs);
+    const nextMs = raw.wheelNextMs(wheel);
+    expect(nextMs).toBeGreaterThan(nowMs);
+    expect(nextMs).toBeLessThanOrEqual(nowMs + 31 * 2 ** 20 * TICK_MS);
+    raw.wheelFree(wheel);
+  });
+
   test("any timers, stops and times: those that are due come, in the order of their ticks, and no others", () => {
     const step = fc.oneof(
       {
@@ -103,6 +113,13 @@ describe("a timer wheel", () => {
       ),
       { numRuns: 400 },
     );
+  });
+
+  test("stops the last timer it has room for", () => {
+    const wheel = create(2);
+    const timers = [raw.wheelAdd(wheel, 10, 1, 0), raw.wheelAdd(wheel, 10, 2, 0)];
+    expect(timers.map((timer) => raw.wheelCancel(wheel, timer))).toEqual([0, 0]);
+    raw.wheelFree(wheel);
   });
 
   test("is full at its capacity, grows with its timers in place, and names nothing that is gone", () => {

@@ -64,5 +64,5 @@ test("a shift that no reading shows is found, and options out of range are refus
   expect(rig.of("event").map(({ value }) => value)).toEqual([RISEN]);
   rig.send({ kind: "command", id: 9, name: "refused", args: [] });
   await rig.clock.advance(50);
-  expect(rig.of("commandResult").at(-1)).toMatchObject({ code: 0, result: 8 });
+  expect(rig.of("commandResult").at(-1)).toMatchObject({ code: 0, result: 10 });
 }, 60_000);

@@ -247,4 +247,55 @@ export const POLICY_SURVIVORS: readonly Survivor[] = [
     to: ">=",
     reason: "sets the limit that is there",
   },
+  {
+    file: "assembly/resilience/gcra.ts",
+    text: "if (span / <u64>limit > SPAN_MAX) return -ARGUMENT;",
+    from: "SPAN_MAX",
+    to: "(SPAN_MAX - 1)",
+    reason:
+      "no burst, period and limit of 32 bits make a span of SPAN_MAX: 2^61 - 1 is prime, and the other products have no such factors",
+  },
+  {
+    file: "assembly/resilience/last-good.ts",
+    text: "store<u32>(at, 1, 16);",
+    from: "1",
+    to: "2",
+    reason: "says that there is one, as any number but 0",
+  },
+  {
+    file: "assembly/resilience/gcra.ts",
+    text: "if (span / <u64>limit > SPAN_MAX) return -ARGUMENT;",
+    from: ">",
+    to: ">=",
+    reason: "no burst, period and limit of 32 bits make a span of SPAN_MAX",
+  },
+  {
+    file: "assembly/resilience/last-good.ts",
+    text: "store<u32>(at, 1, 16);",
+    from: "16",
+    to: "17",
+    reason: "still no 0 at 16, and the word behind is unused",
+  },
+  {
+    file: "assembly/resilience/concurrency.ts",
+    text: "const lasted = nowUs > phaseUs ? nowUs - phaseUs : 0;",
+    from: ">",
+    to: ">=",
+    reason: "the difference of equal times is 0",
+  },
+  {
+    file: "assembly/resilience/timer-wheel.ts",
+    text: "const REACH_TICKS: u64 = (31 << 20) - 1;",
+    from: "1",
+    to: "2",
+    reason:
+      "both are within a turn of the top level; who waits beyond is placed again from there, at its own tick",
+  },
+  {
+    file: "assembly/resilience/concurrency.ts",
+    text: "const lasted = nowUs > phaseUs ? nowUs - phaseUs : 0;",
+    from: "0",
+    to: "1",
+    reason: "it is compared with a number of windows, of a microsecond at least",
+  },
 ];

@@ -274,6 +274,62 @@ export const SURVIVORS: readonly Survivor[] = [
     to: ">=",
     reason: "one of them is beyond, and a sum that just reached it has never the other beyond",
   },
+  {
+    file: "assembly/codec/message.ts",
+    text: "writerStart(output, room < 0 ? 0 : room);",
+    from: "0",
+    to: "1",
+    reason: "a room of 0 is 0 either way",
+  },
+  {
+    file: "assembly/stats/histogram.ts",
+    text: "if (bucket < (<u32>1) << bits) return bucket;",
+    from: "<",
+    to: "<=",
+    reason: "the first shift is 0: both forms give the bucket",
+  },
+  {
+    file: "assembly/codec/message.ts",
+    text: "writerStart(output, room < 0 ? 0 : room);",
+    from: "<",
+    to: "<=",
+    reason: "a room of 0 is 0 either way",
+  },
+  {
+    file: "assembly/stats/histogram.ts",
+    text: "for (let bucket: u32 = 0; bucket < buckets; ++bucket) {",
+    from: "buckets",
+    to: "(buckets - 1)",
+    reason: "what lies in the last bucket is the highest, which is the answer when no bucket before it was",
+  },
+  {
+    file: "assembly/codec/message.ts",
+    text: "const magnitude = <i64>value < 0 ? 0 - value : value;",
+    from: "0",
+    to: "1",
+    reason: "0 less 0 is 0 as well",
+  },
+  {
+    file: "assembly/codec/message.ts",
+    text: "const magnitude = <i64>value < 0 ? 0 - value : value;",
+    from: "<",
+    to: "<=",
+    reason: "0 less 0 is 0 as well",
+  },
+  {
+    file: "assembly/errors/recovery.ts",
+    text: "return severity > own && severity >= SEVERITY_CRITICAL ? RECOVERY_ESCALATE : RECOVERY_IGNORE;",
+    from: ">",
+    to: ">=",
+    reason: "what is to be ignored is never critical by its code",
+  },
+  {
+    file: "assembly/errors/facts.ts",
+    text: "let high = CODE_COUNT - 1;",
+    from: "1",
+    to: "2",
+    reason: "the last code is an error to escalate, as a number that is unknown",
+  },
 ];
 
 export function isOf({ file, text, from, to }: Survivor, mutant: GeneratedMutant): boolean {

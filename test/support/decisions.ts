@@ -133,7 +133,7 @@ const NEXT: Of<(random: Draw, given: readonly number[]) => Input> = {
       one(random, [0, 1, 1, 2, 3, 4, 5]) | (random.below(3000) << 3),
     ];
   },
-  throttle: (random) => [one(random, [1, 1, 1, 1, 2, 3]), random.u32(), 0],
+  throttle: (random) => [one(random, [1, 1, 1, 2, 2, 3, 3, 3, 4]), random.u32(), 0],
   limiter: (random) => [1 + random.below(5), random.below(4), 0],
   retry: (random) => {
     const operation = one(random, [0, 1, 1, 1, 1, 2]);

@@ -69,8 +69,10 @@ function breakerAsk(_round: u32, now: u64): u32 {
 }
 function throttled(round: u32, now: u64): u32 {
   const status = throttle.throttleAdmit(at, round * 2654435761, now);
-  if (status == 0 && (round & 3) == 0) throttle.throttleAccepted(at, now);
-  return <u32>status;
+  if (status != 0) return <u32>status;
+  if ((round & 3) == 0) throttle.throttleAccepted(at, now);
+  else throttle.throttleRejected(at, now);
+  return 0;
 }
 function bucketOne(_round: u32, now: u64): u32 {
   return <u32>bucket.bucketTake(at, 1, now);

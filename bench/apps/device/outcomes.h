@@ -212,8 +212,8 @@ static int32_t throttle_admit(struct throttle* t, uint32_t random, uint64_t now_
   uint64_t asked = (uint64_t)requests * 1000, served = (uint64_t)accepts * t->k_milli;
   uint64_t excess = asked > served ? asked - served : 0;
   bool refuses = (uint64_t)random * 1000 * (requests + 1) < excess << 32;
-  time_add(&t->window, 1, 0, 0, now_us);
   if (!refuses) return 0;
+  time_add(&t->window, 1, 0, 0, now_us);
   t->refused += 1;
   return -THROTTLED;
 }

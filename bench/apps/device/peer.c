@@ -62,8 +62,9 @@ static uint32_t breaker_ask(uint32_t round, uint64_t now) {
 }
 static uint32_t throttled(uint32_t round, uint64_t now) {
   int32_t status = throttle_admit(&the.throttle, round * 2654435761u, now);
-  if (status == 0 && (round & 3) == 0) time_add(&the.throttle.window, 0, 1, 0, now);
-  return (uint32_t)status;
+  if (status != 0) return (uint32_t)status;
+  time_add(&the.throttle.window, 1, (round & 3) == 0, 0, now);
+  return 0;
 }
 static uint32_t bucket_one(uint32_t round, uint64_t now) {
   (void)round;

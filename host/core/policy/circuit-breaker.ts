@@ -58,7 +58,8 @@ export interface CircuitBreakerOptions extends CommonOptions {
   readonly successesToClose?: number;
   /**
    * Adaptive threshold: refuses calls at random, the more the fewer are accepted (client-side throttling of "Site Reliability Engineering",
-   * ch. 21). k: how many times what is accepted may be asked, 1 to 100, default 2; windowMs: default 120,000.
+   * ch. 21). A call counts when it has ended: a success as accepted, a failure or timeout as not. k: how many times what is accepted may be
+   * asked, 1 to 100, default 2; windowMs: default 120,000.
    */
   readonly throttle?: { readonly k?: number; readonly windowMs?: number };
   /** Which errors count as failures; the others are ignored. Default all but refusals of policies inside, for which no call was made. */
@@ -189,9 +190,7 @@ class Breaker implements CircuitBreaker {
       return 0;
     const nowMs = this.#clock.monotonicMs();
     const status = this.#raw.breakerReturn(this.handle, permit, OUTCOMES[outcome], tookMs, nowMs);
-    if (this.#throttle !== 0 && outcome !== "failure" && outcome !== "timeout") {
-      this.#raw.throttleAccepted(this.#throttle, nowMs);
-    }
+    if (this.#throttle !== 0 && status >= 0) this.#tellThrottle(outcome, nowMs);
     if (this.#reporter.isHeard && status >= 0) {
       if (outcome === "success") this.#reporter.tell("success", { tookMs }, outcome);
       else if (outcome === "failure" || outcome === "timeout")
@@ -199,6 +198,12 @@ class Breaker implements CircuitBreaker {
       this.#change(BREAKER_STATES[status] ?? "closed");
     }
     return Math.min(status, 0);
+  }
+
+  #tellThrottle(outcome: Outcome, nowMs: number): void {
+    if (outcome === "success") this.#raw.throttleAccepted(this.#throttle, nowMs);
+    else if (outcome === "failure" || outcome === "timeout")
+      this.#raw.throttleRejected(this.#throttle, nowMs);
   }
 
   #notice(permit: number): void {

@@ -1,7 +1,8 @@
 /**
  * The core's token bucket (assembly/resilience/token-bucket.ts) in JavaScript's numbers, where they are exact: while a full bucket's level, burst times the
  * period in microseconds, stays below 2^53. A rate check is small enough that the call into WebAssembly is most of its cost. Same numbers, same
- * decisions: the decision traces and a property test hold the two together. Where the numbers would not be exact, rate-limit.ts asks the core.
+ * decisions: the decision traces and a property test hold the two together. A refill above 2^53 is rounded, but stays above the capacity, which bounds it.
+ * Where the numbers would not be exact, rate-limit.ts asks the core.
  */
 import { ERRORS } from "../../../protocols/table.ts";
 import type { PolicyClock } from "./policy.ts";
@@ -31,7 +32,6 @@ export class DoubleBucket {
   readonly #periodUs: number;
   readonly #burst: number;
   readonly #capacity: number;
-  readonly #fullUs: number;
   /** Level and time of the last take: an array of doubles, since a field would be a new heap object each time. */
   readonly #state: Float64Array<ArrayBuffer> = new Float64Array(2);
 
@@ -41,7 +41,6 @@ export class DoubleBucket {
     this.#periodUs = periodUs;
     this.#burst = burst;
     this.#capacity = burst * periodUs;
-    this.#fullUs = Math.floor(this.#capacity / limit) + 1;
     this.#state[LEVEL] = this.#capacity;
     this.#state[LAST_US] = microseconds(clock.monotonicMs());
   }
@@ -58,8 +57,8 @@ export class DoubleBucket {
     let level = state[LEVEL] as number;
     if (elapsedUs > 0) {
       state[LAST_US] = nowUs;
-      level = elapsedUs >= this.#fullUs ? this.#capacity : level + elapsedUs * this.#limit;
-      if (level > this.#capacity) level = this.#capacity;
+      // One way to the sum: where several meet, V8 may keep the level as a heap number each time.
+      level = Math.min(level + elapsedUs * this.#limit, this.#capacity);
     }
     if (cost > level) {
       state[LEVEL] = level;
@@ -90,9 +89,7 @@ export class DoubleBucket {
     const level = this.#state[LEVEL] as number;
     const elapsedUs = nowUs - (this.#state[LAST_US] as number);
     if (elapsedUs <= 0) return level;
-    if (elapsedUs >= this.#fullUs) return this.#capacity;
-    const refilled = level + elapsedUs * this.#limit;
-    return refilled < this.#capacity ? refilled : this.#capacity;
+    return Math.min(level + elapsedUs * this.#limit, this.#capacity);
   }
 }
 

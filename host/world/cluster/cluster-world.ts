@@ -80,6 +80,7 @@ const LIMITS: Partial<KvLimits> = { sessions: 200, leases: 200 };
 const MEMBERS_MAX = 7;
 const LOOK_MS = 1_000;
 const PROGRESS_MS = 30_000;
+const PROBE_MS = 100;
 const OPERATIONS_A_KEY = 60;
 const STEPS_MAX = 4_000_000;
 
@@ -317,18 +318,7 @@ class ClusterWorld {
     this.#faults.heal();
     this.#note("healed");
     for (const process of this.#processes.values()) if (!process.isUp) void process.start();
-    let [isDone, isOver] = [false, false];
-    const write = (): void => {
-      this.#clients.probe().then(
-        () => {
-          isDone = true;
-        },
-        () => {
-          if (!isOver) this.#clock.alarm(100, write);
-        },
-      );
-    };
-    write();
+    if (!(await this.#progress())) return;
     const agree = (): boolean => {
       const leader = this.#leader()?.node;
       if (leader === undefined) return false;
@@ -344,6 +334,30 @@ class ClusterWorld {
       );
     }
     this.#healed = true;
+  }
+
+  /** A write is acknowledged, and clients and users come to their end. */
+  async #progress(): Promise<boolean> {
+    let [isDone, isOver] = [false, false];
+    const write = (): void => {
+      this.#clients.probe().then(
+        () => {
+          isDone = true;
+        },
+        () => {
+          if (!isOver) this.#clock.alarm(PROBE_MS, write);
+        },
+      );
+    };
+    write();
+    const isQuiet = (): boolean => isDone && this.#clients.isQuiet && this.#users.areDone;
+    const goesOn = await this.#until(isQuiet, PROGRESS_MS);
+    isOver = true;
+    if (!goesOn) {
+      const what = isDone ? "a client did not come to its end" : "no write was acknowledged";
+      this.#violated(`progress: ${what} in ${PROGRESS_MS} ms after everything was healed`);
+    }
+    return this.#violation === undefined;
   }
 
   async #judge(): Promise<void> {

@@ -30,8 +30,7 @@ test("all of them around one call, with the system's clock", async () => {
     fallback({ value: "instead" }),
     retry({ budget: retryBudget({ share: 0.5 }), baseMs: 1, capMs: 2 }),
     bulkhead({ limit: 4, queue: 4, adaptive: {} }),
-    // Of a new throttle, dice may refuse a call while the first ones are still out.
-    circuitBreaker({ failureRate: 0.5, throttle: {}, random: { u32: () => 0xffff_ffff } }),
+    circuitBreaker({ failureRate: 0.5, throttle: {} }),
     hedge({ delayMs: 1000 }),
     timeout({ ms: 1000 }),
   );

@@ -235,6 +235,47 @@ describe("circuitBreaker", () => {
     );
   });
 
+  test("a throttle lets a burst through to a service that is well, however many calls are out at once", async () => {
+    // Dice that refuse whenever they may.
+    const { seams } = policyRig(0);
+    const breaker = createCircuitBreaker(seams, { throttle: {} });
+    const answer = Promise.withResolvers<string>();
+    const first = Array.from({ length: 100 }, () => breaker.execute(() => answer.promise));
+    answer.resolve("well");
+    expect(await Promise.all(first)).toEqual(Array(100).fill("well"));
+    const mixed = await Promise.all(
+      Array.from({ length: 100 }, (_, index) =>
+        breaker.execute(() => (index % 2 === 0 ? 1 : Promise.resolve(1))),
+      ),
+    );
+    expect(mixed).toEqual(Array(100).fill(1));
+  });
+
+  test("a permit that comes back without a verdict, or never was, counts neither for a throttle nor against it", () => {
+    const { clock, seams } = policyRig(0);
+    const breaker = createCircuitBreaker(seams, {
+      consecutiveFailures: 2,
+      openMs: 10,
+      throttle: { k: 1, windowMs: 1000 },
+    });
+    for (const outcome of ["cancelled", "ignored"] as const) {
+      for (let call = 0; call < 10; call += 1) expect(breaker.report(breaker.tryAcquire(), outcome)).toBe(0);
+    }
+    expect(breaker.report(1, "failure")).toBe(-ERRORS.ARGUMENT.number);
+    // Nothing was accepted so far: one failure is enough for these dice.
+    const permits = [breaker.tryAcquire(), breaker.tryAcquire()];
+    expect(Math.min(...permits)).toBeGreaterThan(0);
+    breaker.report(permits[0] ?? 0, "timeout");
+    expect(breaker.tryAcquire()).toBe(-ERRORS.THROTTLED.number);
+    clock.nowMs = 2000;
+    // What the breaker itself refuses is no request: its first probe passes these dice.
+    breaker.open();
+    for (let call = 0; call < 10; call += 1) expect(breaker.tryAcquire()).toBe(-ERRORS.BREAKER_OPEN.number);
+    clock.nowMs = 2010;
+    expect(breaker.report(breaker.tryAcquire(), "success")).toBe(0);
+    expect(breaker.state).toBe("closed");
+  });
+
   test.each([
     { failureRate: 2 },
     { failureRate: 0 },
