@@ -1,5 +1,27 @@
-/** Plants a bug at a time in the lock-free structures and shows what the exhaustive search of interleavings finds: `npm run planted`. */
+/**
+ * Plants a bug at a time and shows what finds it: `npm run planted` in the lock-free structures, by the exhaustive search of interleavings;
+ * `npm run planted -- raft` in Raft, by simulated clusters.
+ */
+import { huntRaft, PLANTED_RAFT } from "../test/host/world/planted-raft.ts";
 import { hunt, PLANTED } from "../test/interleavings/planted.ts";
+
+const SEEDS_MAX = 1_000;
+
+if (process.argv.includes("raft")) {
+  let found = 0;
+  for (const bug of PLANTED_RAFT) {
+    const { report, seeds, seconds } = await huntRaft(bug, SEEDS_MAX);
+    const how = report === undefined ? `not in ${seeds} seeds` : `seed ${report.seed}`;
+    console.log(
+      `${report === undefined ? "MISSED" : "caught"}  ${bug.name}: ${how}, ${seconds.toFixed(1)} s`,
+    );
+    if (report === undefined) continue;
+    found += 1;
+    console.log(`        ${report.violation?.what.split("\n")[0]}`);
+  }
+  console.log(`${found} of ${PLANTED_RAFT.length} planted bugs caught`);
+  process.exit(found === PLANTED_RAFT.length ? 0 : 1);
+}
 
 let missed = 0;
 for (const bug of PLANTED) {

@@ -4,7 +4,7 @@ import { KvClientSession } from "../../cluster/service/kv-service.ts";
 import type { SimulatedClock } from "../clock.ts";
 import type { PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
-import type { NodeProcess } from "./node-process.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
 
 /** Of the messages that the weather loses, so many break the connection; TCP sends the others again. */
 const BREAKING_SHARE = 0.1;
@@ -19,7 +19,7 @@ export function simulatedChannels(parts: {
   readonly network: PeerNetwork;
   readonly clock: SimulatedClock;
   readonly random: SeededRandom;
-  readonly processes: ReadonlyMap<number, NodeProcess>;
+  readonly processes: ReadonlyMap<number, SimulatedNode>;
   /** The client's host, beside the nodes'. */
   readonly host: number;
 }): OpenKvChannel {
@@ -27,12 +27,12 @@ export function simulatedChannels(parts: {
   return async (address) => {
     const id = Number(/^node-([0-9]+):1$/.exec(address)?.[1]);
     await new Promise<void>((resolve) => clock.alarm(1 + random.unit(), resolve));
-    const process = processes.get(id);
-    const node = process?.node;
-    if (process === undefined || node === undefined || network.isCut(host, id))
+    const member = processes.get(id);
+    const node = member?.node;
+    if (member === undefined || node === undefined || network.isCut(host, id))
       throw new Error("nobody answers there");
-    const { life } = process;
-    const isAlive = (): boolean => process.life === life && process.isUp;
+    const { life } = member;
+    const isAlive = (): boolean => member.life === life && member.isUp;
     let open = true;
     let onResponse: (response: Uint8Array) => void = () => undefined;
     const closeListeners = new Set<() => void>();
@@ -73,7 +73,7 @@ export function simulatedChannels(parts: {
     };
     const toClient = way(id, host, (response) => onResponse(response));
     const session = new KvClientSession(node, { send: toClient, isClear: () => true, end });
-    const toNode = way(host, id, (request) => process.run(() => session.handle(request)));
+    const toNode = way(host, id, (request) => member.run(() => session.handle(request)));
     const channel: KvChannel = {
       send: toNode,
       onResponse: (listener) => {

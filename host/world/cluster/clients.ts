@@ -13,8 +13,8 @@ import type { SeededRandom } from "../random.ts";
 import { simulatedChannels } from "./channels.ts";
 import type { History, KvInput, KvOutput } from "./history.ts";
 import { type Locks, LockUser } from "./locks.ts";
-import type { NodeProcess } from "./node-process.ts";
 import { numberOf } from "./reference.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
 
 const KEYS = 5;
 const TIMEOUT_MS = 4_000;
@@ -26,7 +26,7 @@ export interface ClientsOptions {
   readonly clock: SimulatedClock;
   readonly random: SeededRandom;
   readonly network: PeerNetwork;
-  readonly processes: ReadonlyMap<number, NodeProcess>;
+  readonly processes: ReadonlyMap<number, SimulatedNode>;
   /** Grows as nodes are added. */
   readonly endpoints: readonly string[];
   readonly history: History;

@@ -23,8 +23,8 @@ import { FAULTS, type Fault, Faults } from "./faults.ts";
 import { History } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { Locks } from "./locks.ts";
-import { NodeProcess } from "./node-process.ts";
 import { Reference } from "./reference.ts";
+import { SimulatedNode } from "./simulated-node.ts";
 import { Users, type WorldUser } from "./users.ts";
 
 export interface ClusterWorldOptions {
@@ -94,7 +94,7 @@ class ClusterWorld {
   readonly #clock = new SimulatedClock();
   readonly #random;
   readonly #network: PeerNetwork;
-  readonly #processes = new Map<number, NodeProcess>();
+  readonly #processes = new Map<number, SimulatedNode>();
   readonly #endpoints: string[] = [];
   readonly #reference = new Reference(LIMITS);
   readonly #invariants = new Invariants(this.#reference);
@@ -104,6 +104,8 @@ class ClusterWorld {
   readonly #users: Users;
   readonly #faults: Faults;
   readonly #hasLeases: boolean;
+  readonly #restartMs: number;
+  readonly #syncMs: number;
   readonly #first: readonly RaftMember[];
   #violation: { readonly atMs: number; readonly what: string } | undefined;
   #digest = 0;
@@ -117,6 +119,9 @@ class ClusterWorld {
     this.#options = options;
     this.#random = seededRandom(seed);
     this.#hasLeases = this.#random.chance(0.5);
+    const isHostile = this.#random.chance(0.5);
+    this.#restartMs = isHostile ? 600 : 4_000;
+    this.#syncMs = this.#random.unit() * (isHostile ? 30 : 5);
     const [clock, random] = [this.#clock, this.#random];
     this.#network = new PeerNetwork({ clock, random: random.fork("network") });
     const ids = Array.from({ length: nodes }, (_, at) => at + 1);
@@ -148,9 +153,10 @@ class ClusterWorld {
     this.#faults = new Faults(
       {
         ...{ clock, network: this.#network, random: random.fork("faults") },
+        ...{ isHostile, syncMs: this.#syncMs },
         processes: () => [...this.#processes.values()],
         hosts: Array.from({ length: clients }, (_, at) => 1000 + at),
-        crash: (process, kind) => this.#crash(process, kind),
+        crash: (member, kind) => this.#crash(member, kind),
         leader: () => this.#leader(),
         changeMembers: () => this.#changeMembers(),
         note: (fault, detail) => this.#note(`${fault}: ${detail}`),
@@ -161,7 +167,7 @@ class ClusterWorld {
 
   async run(): Promise<ClusterWorldReport> {
     const { forMs } = this.#options;
-    for (const process of this.#processes.values()) void process.start();
+    for (const member of this.#processes.values()) void member.start();
     this.#clients.start();
     this.#users.start();
     this.#faults.start();
@@ -171,7 +177,7 @@ class ClusterWorld {
     this.#clients.close();
     this.#users.close();
     if (this.#violation === undefined) await this.#judge();
-    for (const process of this.#processes.values()) process.crash("kill");
+    for (const member of this.#processes.values()) member.crash("kill");
     await this.#clock.settle();
     const { nodes = 5 } = this.#options;
     return {
@@ -218,9 +224,9 @@ class ClusterWorld {
 
   // ---- nodes
 
-  #add(id: number, members: readonly RaftMember[]): NodeProcess {
+  #add(id: number, members: readonly RaftMember[]): SimulatedNode {
     const random = this.#random.fork(`node ${id}`);
-    const process = new NodeProcess({
+    const member = new SimulatedNode({
       ...{ id, core: this.#options.core, clock: this.#clock, network: this.#network, members, random },
       raft: { ...RAFT, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
       ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
@@ -235,49 +241,50 @@ class ClusterWorld {
         this.#violated(this.#invariants.elected(leads, term));
       },
     });
-    this.#processes.set(id, process);
+    member.disk.syncMs = this.#syncMs;
+    this.#processes.set(id, member);
     this.#endpoints.push(addressOf(id));
-    return process;
+    return member;
   }
 
-  #leader(): NodeProcess | undefined {
-    let newest: NodeProcess | undefined;
-    for (const process of this.#processes.values()) {
-      if (process.node?.isLeader !== true) continue;
-      if (newest?.node === undefined || newest.node.status.term < process.node.status.term) newest = process;
+  #leader(): SimulatedNode | undefined {
+    let newest: SimulatedNode | undefined;
+    for (const member of this.#processes.values()) {
+      if (member.node?.isLeader !== true) continue;
+      if (newest?.node === undefined || newest.node.status.term < member.node.status.term) newest = member;
     }
     return newest;
   }
 
-  #crash(process: NodeProcess, kind: "kill" | "power"): void {
+  #crash(member: SimulatedNode, kind: "kill" | "power"): void {
     this.#crashes += 1;
-    process.crash(kind);
-    this.#restartLater(process);
+    member.crash(kind);
+    this.#restartLater(member);
   }
 
   /** As a supervisor does. */
-  #restartLater(process: NodeProcess): void {
-    const { life } = process;
-    this.#clock.alarm(50 + this.#random.unit() * 4_000, () => {
-      if (process.life === life && !process.isUp && this.#processes.get(process.id) === process)
-        void process.start();
+  #restartLater(member: SimulatedNode): void {
+    const { life } = member;
+    this.#clock.alarm(50 + this.#random.unit() * this.#restartMs, () => {
+      if (member.life === life && !member.isUp && this.#processes.get(member.id) === member)
+        void member.start();
     });
   }
 
   /** A node's own end: its disk's crash, or an error after which it may not go on. */
-  #ended(process: NodeProcess, error: Error): void {
+  #ended(member: SimulatedNode, error: Error): void {
     const { code } = error as { readonly code?: string };
     const isExpected =
       error instanceof SimulatedCrash || code === "DISK_SYNC" || code === "DISK_IO" || code === "DISK_FULL";
     if (!isExpected) {
-      this.#violated(`node ${process.id} ended: ${error.message}`);
+      this.#violated(`node ${member.id} ended: ${error.message}`);
       return;
     }
-    this.#note(`node ${process.id} ends: ${code ?? "crash"}`);
+    this.#note(`node ${member.id} ends: ${code ?? "crash"}`);
     this.#crashes += 1;
     // The disk has had its crash already, when that was it.
-    process.crash("kill");
-    this.#restartLater(process);
+    member.crash("kill");
+    this.#restartLater(member);
   }
 
   #changeMembers(): void {
@@ -317,7 +324,7 @@ class ClusterWorld {
     this.#users.wind();
     this.#faults.heal();
     this.#note("healed");
-    for (const process of this.#processes.values()) if (!process.isUp) void process.start();
+    for (const member of this.#processes.values()) if (!member.isUp) void member.start();
     if (!(await this.#progress())) return;
     const agree = (): boolean => {
       const leader = this.#leader()?.node;

@@ -5,7 +5,7 @@
 import type { SimulatedClock } from "../clock.ts";
 import { CALM_LINK, type LinkWeather, type PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
-import type { NodeProcess } from "./node-process.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
 
 export const FAULTS = [
   "loss",
@@ -47,16 +47,21 @@ const EVERY_MS: Readonly<Record<Fault, number>> = {
   membership: 20_000,
 };
 
+const HOSTILE_PACE = 0.3;
+
 export interface FaultTarget {
+  readonly isHostile: boolean;
+  /** What a disk's sync takes when nothing is wrong with it. */
+  readonly syncMs: number;
   readonly clock: SimulatedClock;
   readonly random: SeededRandom;
   readonly network: PeerNetwork;
   /** Nodes that are members, or have been added. */
-  processes(): readonly NodeProcess[];
+  processes(): readonly SimulatedNode[];
   /** Client hosts, which partitions cut off too. */
   readonly hosts: readonly number[];
-  crash(process: NodeProcess, kind: "kill" | "power"): void;
-  leader(): NodeProcess | undefined;
+  crash(member: SimulatedNode, kind: "kill" | "power"): void;
+  leader(): SimulatedNode | undefined;
   /** Adds or removes a member, when that can be done now. */
   changeMembers(): void;
   note(fault: Fault, detail: string): void;
@@ -65,6 +70,8 @@ export interface FaultTarget {
 export class Faults {
   readonly #target: FaultTarget;
   readonly #kinds: readonly Fault[];
+  /** Half of the worlds are hostile: faults come three times as often. */
+  readonly #pace: number;
   #running = false;
   #weather: LinkWeather = CALM_LINK;
   count = 0;
@@ -72,6 +79,7 @@ export class Faults {
   constructor(target: FaultTarget, kinds: readonly Fault[]) {
     this.#target = target;
     this.#kinds = kinds;
+    this.#pace = target.isHostile ? HOSTILE_PACE : 1;
   }
 
   start(): void {
@@ -86,18 +94,18 @@ export class Faults {
     this.#weather = CALM_LINK;
     network.weather = CALM_LINK;
     network.heal();
-    for (const process of this.#target.processes()) {
-      process.resume();
-      process.disk.syncMs = 0;
-      process.disk.capacityBytes = Number.POSITIVE_INFINITY;
-      process.disk.disarm();
-      process.state.flushMs = 0;
+    for (const member of this.#target.processes()) {
+      member.resume();
+      member.disk.syncMs = 0;
+      member.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      member.disk.disarm();
+      member.state.flushMs = 0;
     }
   }
 
   #arm(kind: Fault): void {
     const { clock, random } = this.#target;
-    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind], () => {
+    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind] * this.#pace, () => {
       if (!this.#running) return;
       this.count += 1;
       this.#do(kind);
@@ -122,9 +130,9 @@ export class Faults {
     const { random, network } = target;
     const lastsMs = 200 + random.unit() * 4_000;
     const processes = target.processes();
-    const any = processes[random.below(processes.length)] as NodeProcess;
+    const drawn = processes[random.below(processes.length)] as SimulatedNode;
     // Leaders are where it hurts.
-    const victim = random.chance(0.5) ? (target.leader() ?? any) : any;
+    const victim = random.chance(0.5) ? (target.leader() ?? drawn) : drawn;
     switch (kind) {
       case "loss":
         target.note(kind, "some messages");
@@ -145,7 +153,7 @@ export class Faults {
         this.#partition(victim, lastsMs);
         return;
       case "one-way-partition": {
-        const others = processes.filter((process) => process !== victim && random.chance(0.7));
+        const others = processes.filter((member) => member !== victim && random.chance(0.7));
         const isOut = random.chance(0.5);
         target.note(kind, `${isOut ? "from" : "to"} node ${victim.id}`);
         for (const { id } of others) {
@@ -179,7 +187,7 @@ export class Faults {
         victim.disk.syncMs = random.unit() * 60;
         victim.state.flushMs = random.unit() * 200;
         this.#after(lastsMs, () => {
-          victim.disk.syncMs = 0;
+          victim.disk.syncMs = target.syncMs;
           victim.state.flushMs = 0;
         });
         return;
@@ -201,9 +209,9 @@ export class Faults {
       case "transfer": {
         const leader = target.leader();
         if (leader?.node === undefined) return;
-        target.note(kind, `to node ${any.id}`);
+        target.note(kind, `to node ${drawn.id}`);
         try {
-          leader.node.driver.transfer(any.id);
+          leader.node.driver.transfer(drawn.id);
         } catch {
           // To itself, or to one that has no vote.
         }
@@ -217,7 +225,7 @@ export class Faults {
   }
 
   /** In two halves, or one node alone; clients are on either side. */
-  #partition(victim: NodeProcess, lastsMs: number): void {
+  #partition(victim: SimulatedNode, lastsMs: number): void {
     const { random, network, hosts, note } = this.#target;
     const ids = this.#target.processes().map(({ id }) => id);
     const alone = random.chance(0.5);

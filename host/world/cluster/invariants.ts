@@ -1,6 +1,7 @@
 /** What Raft promises (Ongaro's thesis, figure 3.2), looked at from outside while a world runs. */
-import type { NodeProcess } from "./node-process.ts";
+
 import type { Reference } from "./reference.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
 
 export class Invariants {
   readonly #reference: Reference;
@@ -16,25 +17,25 @@ export class Invariants {
   }
 
   /** Election safety and leader completeness. A text where one is broken. */
-  elected(process: NodeProcess, term: number): string | undefined {
+  elected(member: SimulatedNode, term: number): string | undefined {
     const other = this.#leaders.get(term);
-    if (other !== undefined && other !== process.id)
-      return `election safety: nodes ${other} and ${process.id} lead in term ${term}`;
-    this.#leaders.set(term, process.id);
-    const driver = process.node?.driver;
+    if (other !== undefined && other !== member.id)
+      return `election safety: nodes ${other} and ${member.id} lead in term ${term}`;
+    this.#leaders.set(term, member.id);
+    const driver = member.node?.driver;
     if (driver === undefined) return undefined;
     const { first, last } = driver.status;
     for (let index = Math.max(first, 1); index <= this.#reference.commits; index += 1) {
       const held = index > last ? 0 : driver.termAt(index);
       const committed = this.#reference.termAt(index);
       if (held !== committed)
-        return `leader completeness: node ${process.id} leads in term ${term} without the committed entry ${index} of term ${committed}`;
+        return `leader completeness: node ${member.id} leads in term ${term} without the committed entry ${index} of term ${committed}`;
     }
     return undefined;
   }
 
   /** Log matching, by terms: where two logs have the same term at an index, they are the same up to there. And what nodes say of themselves. */
-  look(processes: readonly NodeProcess[]): string | undefined {
+  look(processes: readonly SimulatedNode[]): string | undefined {
     const nodes = processes.flatMap(({ node }) => (node === undefined ? [] : [node]));
     for (const node of nodes) {
       const { violations } = node.status;

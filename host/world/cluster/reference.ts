@@ -11,6 +11,8 @@ import { memoryState } from "../../store/memory-state.ts";
 import type { History } from "./history.ts";
 
 const text = new TextDecoder();
+/** Keys of the built-in clients, whose values are all unlike. */
+const OURS = /^(?:k[0-9]{4}|probe)\//;
 
 export class Reference {
   readonly #machine: KvMachine;
@@ -101,7 +103,7 @@ export class Reference {
     }
     const seen = new Map<number, number>();
     for (const event of this.events) {
-      if (event.type !== "put" || event.key.startsWith("$") || event.key.startsWith("lock")) continue;
+      if (event.type !== "put" || !OURS.test(event.key)) continue;
       const value = numberOf(event.value);
       const before = seen.get(value);
       if (before !== undefined)

@@ -7,7 +7,7 @@ import type { SimulatedClock } from "../clock.ts";
 import type { PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
 import { simulatedChannels } from "./channels.ts";
-import type { NodeProcess } from "./node-process.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
 
 export interface WorldUserContext {
   /** The shipped client; its calls fail as in a real outage. */
@@ -30,7 +30,7 @@ export interface UsersOptions {
   readonly clock: SimulatedClock;
   readonly random: SeededRandom;
   readonly network: PeerNetwork;
-  readonly processes: ReadonlyMap<number, NodeProcess>;
+  readonly processes: ReadonlyMap<number, SimulatedNode>;
   readonly endpoints: readonly string[];
   readonly users: readonly WorldUser[];
   readonly onFailure: (what: string) => void;

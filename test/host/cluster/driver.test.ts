@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { encodeCommand } from "../../../host/cluster/kv/command.ts";
 import type { KvNode } from "../../../host/cluster/kv-node.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
-import { NodeProcess } from "../../../host/world/cluster/node-process.ts";
+import { SimulatedNode } from "../../../host/world/cluster/simulated-node.ts";
 import { PeerNetwork } from "../../../host/world/peer-network.ts";
 import { seededRandom } from "../../../host/world/random.ts";
 import { openTestCore } from "../../support/core.ts";
@@ -16,11 +16,11 @@ class Cluster {
   readonly clock = new SimulatedClock();
   readonly random = seededRandom(7);
   readonly network = new PeerNetwork({ clock: this.clock, random: this.random });
-  readonly processes = new Map<number, NodeProcess>();
+  readonly processes = new Map<number, SimulatedNode>();
   readonly fatal: Error[] = [];
 
-  add(id: number, first: readonly number[], entries = 1024): NodeProcess {
-    const process = new NodeProcess({
+  add(id: number, first: readonly number[], entries = 1024): SimulatedNode {
+    const process = new SimulatedNode({
       ...{ id, core, clock: this.clock, random: this.random.fork(`node ${id}`), network: this.network },
       members: first.map((member) => ({ id: member, role: "voter" }) as const),
       raft: {

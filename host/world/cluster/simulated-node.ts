@@ -18,7 +18,7 @@ import type { SeededRandom } from "../random.ts";
 import { SkewedClock } from "../skewed-clock.ts";
 import { SimulatedState } from "../state.ts";
 
-export interface NodeProcessOptions {
+export interface SimulatedNodeOptions {
   readonly id: number;
   readonly core: Core;
   readonly clock: SimulatedClock;
@@ -32,11 +32,11 @@ export interface NodeProcessOptions {
   /** Own milliseconds for one of the world: 1 is a true clock. */
   readonly clockRate: number;
   /** The node stopped by itself: its log or its machine failed, or its disk's crash came. */
-  readonly onFatal: (process: NodeProcess, error: Error) => void;
-  readonly onApplied?: (process: NodeProcess, entries: readonly MachineEntry[]) => void;
+  readonly onFatal: (member: SimulatedNode, error: Error) => void;
+  readonly onApplied?: (member: SimulatedNode, entries: readonly MachineEntry[]) => void;
   /** It took a leader's snapshot over. */
   readonly onSnapshot?: () => void;
-  readonly onLeading?: (process: NodeProcess, term: number) => void;
+  readonly onLeading?: (member: SimulatedNode, term: number) => void;
 }
 
 interface Running {
@@ -46,18 +46,19 @@ interface Running {
   readonly clock: SkewedClock;
 }
 
-export class NodeProcess {
+export class SimulatedNode {
   readonly id: number;
   readonly disk: SimulatedDisk;
   readonly state: SimulatedState;
-  readonly #options: NodeProcessOptions;
+  readonly #options: SimulatedNodeOptions;
   #running: Running | undefined;
   /** Tells a start from one that a crash has overtaken. */
   #life = 0;
+  #starting = -1;
   #clock: SkewedClock;
   starts = 0;
 
-  constructor(options: NodeProcessOptions) {
+  constructor(options: SimulatedNodeOptions) {
     const { id, random, clock, clockRate } = options;
     this.id = id;
     this.#options = options;
@@ -83,10 +84,13 @@ export class NodeProcess {
     return this.#clock.isPaused;
   }
 
+  /** Nothing when it is up, or on its way. */
   async start(): Promise<void> {
+    if (this.isUp || this.#starting === this.#life) return;
     const { id, core, random, network, members, raft, limits, tickMs, segmentBytes, clock, clockRate } =
       this.#options;
     this.#life += 1;
+    this.#starting = this.#life;
     this.starts += 1;
     const life = this.#life;
     this.#clock = new SkewedClock(clock, clockRate);
@@ -107,6 +111,7 @@ export class NodeProcess {
       return;
     }
     if (life !== this.#life) return;
+    this.#starting = -1;
     const transport = network.transport(id, (call) => own.run(call));
     const node = new KvNode({
       ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
