@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
+import { systemClock } from "../io/clock.ts";
 import { type ClusterWorldReport, type Fault, runWorld } from "../world/world.ts";
 import { packageVersion } from "./gateway-run.ts";
 import { bold, dim, green, print, printJson, progress, red } from "./output.ts";
@@ -45,7 +46,8 @@ export async function worldCommand(options: WorldCommandOptions): Promise<number
       ? undefined
       : progress(`Simulating ${options.seeds === 1 ? "a world" : `${options.seeds} worlds`}`);
   const reports: ClusterWorldReport[] = [];
-  const beganMs = performance.now();
+  const clock = systemClock();
+  const beganMs = clock.monotonicMs();
   for (let seed = options.seed; seed < options.seed + options.seeds; seed += 1) {
     line?.update(`seed ${seed}, ${reports.length} done`);
     const events: string[] = [];
@@ -66,7 +68,7 @@ export async function worldCommand(options: WorldCommandOptions): Promise<number
     else tellViolation(report, { commit, events, options });
     return 1;
   }
-  const seconds = (performance.now() - beganMs) / SECOND_MS;
+  const seconds = (clock.monotonicMs() - beganMs) / SECOND_MS;
   if (options.json)
     printJson(options.seeds === 1 ? { commit, ...reports[0] } : { commit, seconds, worlds: reports });
   else {

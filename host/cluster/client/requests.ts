@@ -10,7 +10,7 @@ import { errorCodeOf, TardigradeError } from "../../../protocols/error.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
 import type { Backoff } from "../../core/policy/backoff.ts";
 import type { Clock, Dispose, Logger } from "../../io/seams.ts";
-import { putU32, u16At, u32At } from "../kv/bytes.ts";
+import { putU32, u16At, u32At } from "../bytes.ts";
 import { encodeHello, KIND, RESPONSE_HEAD_BYTES, textOf } from "../service/protocol.ts";
 import type { KvChannel, OpenKvChannel } from "./channel.ts";
 

@@ -4,6 +4,7 @@
  */
 import type { RaftMember } from "../../core/raft.ts";
 import { decodeMembers } from "../../core/raft.ts";
+import { u32At, u53At } from "../bytes.ts";
 import type { SnapshotMark } from "../raft-log/raft-log.ts";
 
 /** Chunks as they are made; messages cut them where they are shorter. */
@@ -70,10 +71,9 @@ export class IncomingSnapshot {
 
   /** Copies the chunk; its snapshot's index and how much of it is here. Undefined when the snapshot is too large to be taken. */
   take(message: Uint8Array): { readonly index: number; readonly held: number } | undefined {
-    const view = new DataView(message.buffer, message.byteOffset, message.length);
-    const [index, term] = [u53At(view, INDEX), u53At(view, LOG_TERM)];
-    const [total, offset] = [u53At(view, TOTAL), u53At(view, OFFSET)];
-    const bodyAt = BODY + 8 + view.getUint32(BODY, true) * 8;
+    const [index, term] = [u53At(message, INDEX), u53At(message, LOG_TERM)];
+    const [total, offset] = [u53At(message, TOTAL), u53At(message, OFFSET)];
+    const bodyAt = BODY + 8 + u32At(message, BODY) * 8;
     if (total > this.#bytesMax) return undefined;
     if (offset === 0 || index !== this.#index || term !== this.#term) {
       this.clear();
@@ -106,8 +106,4 @@ export class IncomingSnapshot {
     this.#held = 0;
     this.#chunks = [];
   }
-}
-
-function u53At(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 }

@@ -2,7 +2,7 @@
  * Reads commands (drawn in command.ts) without making an object for each: one reader holds the fields of the last command that it read.
  * Bytes come from other machines and are checked here; what is wrong with them is a code, because all replicas have to agree on it.
  */
-import { BEYOND_U53, u16At, u32At, u53At } from "./bytes.ts";
+import { BEYOND_U53, u16At, u32At, u53At } from "../bytes.ts";
 import {
   COMMAND_VERSION,
   CONDITION_NONE,

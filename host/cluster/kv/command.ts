@@ -23,7 +23,7 @@
  * Everything that could differ between replicas is in the command: the machine has no clock, `tick` carries the leader's. A machine that
  * does not know an operation answers UNSUPPORTED, so a new one may be proposed only when every replica knows it.
  */
-import { putU16, putU32, putU53 } from "./bytes.ts";
+import { putU16, putU32, putU53 } from "../bytes.ts";
 import { KEY_BYTES_MAX, LEASE_TTL_MS_MAX, TIME_MS_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 import { KV_OPS } from "./result.ts";
 

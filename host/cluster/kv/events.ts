@@ -3,7 +3,7 @@
  * record is built here and given to the store from here, so that it is made once; a batch's buffer is as large as its commands, which are
  * larger than the records that come from them.
  */
-import { u53At } from "./bytes.ts";
+import { u53At } from "../bytes.ts";
 import { RECORD_BYTES } from "./layout.ts";
 
 /** A change of one key. Each has a revision of its own. */

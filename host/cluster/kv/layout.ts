@@ -14,7 +14,7 @@
  * Numbers are little-endian; <lease> and <session> are 14 hexadecimal digits. Versions count a key's puts since it was created.
  */
 import { TardigradeError } from "../../../protocols/error.ts";
-import { BEYOND_U53, putU32, putU53, u32At, u53At } from "./bytes.ts";
+import { BEYOND_U53, putU32, putU53, u32At, u53At } from "../bytes.ts";
 import { type KvLimits, LIMIT_NAMES } from "./limits.ts";
 
 export const FORMAT = 1;

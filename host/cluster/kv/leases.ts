@@ -12,7 +12,7 @@
  * ```
  */
 import type { StateReader, StateTransaction } from "../../store/state-store.ts";
-import { BEYOND_U53, putU32, putU53, u32At, u53At } from "./bytes.ts";
+import { BEYOND_U53, putU32, putU53, u32At, u53At } from "../bytes.ts";
 import { corrupt, idAfter, idText, LEASES, LEASES_END } from "./layout.ts";
 import { LEASE_TTL_MS_MAX } from "./limits.ts";
 

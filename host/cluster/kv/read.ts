@@ -3,7 +3,7 @@
  * has applied far enough. A read is one moment's: what it returns was all there at the revision that it says.
  */
 import type { StateReader } from "../../store/state-store.ts";
-import { u53At } from "./bytes.ts";
+import { u53At } from "../bytes.ts";
 import { DATA, DATA_END, decodeMeta, META, RECORD_BYTES } from "./layout.ts";
 
 export const READ_KEYS_MAX = 10_000;

@@ -14,7 +14,7 @@
  *                 lease-grant: the lease; session-open: the session; tick: the log's time in ms; otherwise 0
  * ```
  */
-import { BEYOND_U53, putU16, putU32, putU53, u16At, u32At, u53At } from "./bytes.ts";
+import { BEYOND_U53, putU16, putU32, putU53, u16At, u32At, u53At } from "../bytes.ts";
 
 export const RESULT_BYTES = 24;
 export const RESULT_MORE = 1;

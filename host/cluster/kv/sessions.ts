@@ -15,7 +15,7 @@
  * ```
  */
 import type { StateReader, StateTransaction } from "../../store/state-store.ts";
-import { BEYOND_U53, copyBytes, putU32, putU53, u32At, u53At } from "./bytes.ts";
+import { BEYOND_U53, copyBytes, putU32, putU53, u32At, u53At } from "../bytes.ts";
 import { corrupt, idAfter, idText, SESSIONS, SESSIONS_END } from "./layout.ts";
 import type { KvLimits } from "./limits.ts";
 import { KV_CODES, RESULT_BYTES } from "./result.ts";

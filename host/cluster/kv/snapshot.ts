@@ -11,7 +11,7 @@ import { crc32 } from "../../../protocols/crc.ts";
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import { compareKeys } from "../../store/ordered-map.ts";
 import type { StateReader, StateStore, StateTransaction } from "../../store/state-store.ts";
-import { putU16, putU32, u16At, u32At } from "./bytes.ts";
+import { putU16, putU32, u16At, u32At } from "../bytes.ts";
 import {
   ATTACHED,
   DATA,

@@ -6,7 +6,7 @@
  * Order of the checks of a put, which is part of what replicas agree on: session, condition, lease, the lease's keys, the store's bounds.
  */
 import type { StateReader, StateTransaction } from "../../store/state-store.ts";
-import { copyBytes, equalBytes, putU53, u53At } from "./bytes.ts";
+import { copyBytes, equalBytes, putU53, u53At } from "../bytes.ts";
 import { CONDITION_NONE, CONDITION_REVISION } from "./command.ts";
 import { CommandReader } from "./command-reader.ts";
 import type { BatchEvents } from "./events.ts";

@@ -4,7 +4,7 @@
  */
 import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
 import { ERRORS, type ErrorCode } from "../../../protocols/table.ts";
-import { u16At, u32At } from "../kv/bytes.ts";
+import { u16At, u32At } from "../bytes.ts";
 import { CommandReader } from "../kv/command-reader.ts";
 import { READ_KEYS_MAX } from "../kv/read.ts";
 import { KV_OPS, type KvResults, RESULT_BYTES } from "../kv/result.ts";

@@ -22,7 +22,7 @@
  * ```
  * A response with a code has the leader's address for clients as its body, as text, where the node knows it, else nothing.
  */
-import { putU16, putU32, putU53, u16At, u32At, u53At } from "../kv/bytes.ts";
+import { putU16, putU32, putU53, u16At, u32At, u53At } from "../bytes.ts";
 import type { KvEvent } from "../kv/events.ts";
 import type { KvItem, KvRange } from "../kv/read.ts";
 

@@ -12,6 +12,7 @@
  */
 import { crc32 } from "../../../protocols/crc.ts";
 import type { ErrorCode } from "../../../protocols/table.ts";
+import { putU32, u32At } from "../bytes.ts";
 
 export const FRAME_HEADER_BYTES = 8;
 export const PEER_PROTOCOL_VERSION = 1;
@@ -211,21 +212,4 @@ function versionOf(body: Uint8Array, bytes: number): number | undefined {
 
 function viewOf(body: Uint8Array): DataView {
   return new DataView(body.buffer, body.byteOffset, body.length);
-}
-
-function putU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
-}
-
-function u32At(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  );
 }

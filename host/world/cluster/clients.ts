@@ -176,41 +176,34 @@ class SimulatedClient {
       });
     } else if (die < 0.65) {
       const value = this.#workload.nextValue();
-      await this.#note({ kind: "put", key, value }, (calledAt) =>
-        this.#write(key, value, calledAt, client.put(key, encode(value))),
+      await this.#note({ kind: "put", key, value }, () =>
+        this.#write(key, value, client.put(key, encode(value))),
       );
     } else if (die < 0.85) {
       const from = this.#workload.seen.get(key) ?? 0;
       const to = this.#workload.nextValue();
-      await this.#note({ kind: "compare-and-set", key, from, to }, (calledAt) =>
-        this.#write(key, to, calledAt, client.compareAndSet(key, encode(from), encode(to))),
+      await this.#note({ kind: "compare-and-set", key, from, to }, () =>
+        this.#write(key, to, client.compareAndSet(key, encode(from), encode(to))),
       );
     } else if (die < 0.95)
-      await this.#note({ kind: "delete", key }, (calledAt) =>
-        this.#write(key, null, calledAt, client.delete(key)),
-      );
+      await this.#note({ kind: "delete", key }, () => this.#write(key, null, client.delete(key)));
     else await this.#range(key.slice(0, 6));
   }
 
-  async #write(
-    key: string,
-    value: number | null,
-    calledAt: number,
-    writing: Promise<WriteResult>,
-  ): Promise<boolean> {
+  async #write(key: string, value: number | null, writing: Promise<WriteResult>): Promise<boolean> {
     const { done, revision, previousRevision } = await writing;
     const returnedAt = this.#options.clock.monotonicMs();
     if (done && (value !== null || previousRevision > 0))
-      this.#options.history.acknowledged.push({ key, value, revision, calledAt, returnedAt });
+      this.#options.history.acknowledged.push({ key, value, revision, returnedAt });
     if (done && value !== null) this.#workload.seen.set(key, value);
     return value === null ? true : done;
   }
 
-  async #note(input: KvInput, operation: (calledAt: number) => Promise<KvOutput>): Promise<void> {
+  async #note(input: KvInput, operation: () => Promise<KvOutput>): Promise<void> {
     const { clock, history } = this.#options;
     const calledAt = clock.monotonicMs();
     try {
-      const output = await operation(calledAt);
+      const output = await operation();
       history.operations.push({ input, output, calledAt, returnedAt: clock.monotonicMs(), by: this.#number });
       this.#counts.ok += 1;
     } catch {
@@ -234,8 +227,7 @@ class SimulatedClient {
       const { items, revision } = await this.#client.range({ from, to });
       const found = items.map(({ key, value }) => ({ key, value: numberOf(value) }));
       history.ranges.push({
-        ...{ from, to, revision, items: found, calledAt },
-        ...{ returnedAt: clock.monotonicMs(), by: this.#number },
+        ...{ from, to, revision, items: found, calledAt, by: this.#number },
       });
       this.#counts.ok += 1;
     } catch {

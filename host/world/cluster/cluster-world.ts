@@ -19,7 +19,7 @@ import { PeerNetwork } from "../peer-network.ts";
 import { seededRandom } from "../random.ts";
 import { addressOf } from "./channels.ts";
 import { Clients } from "./clients.ts";
-import { FAULTS, type Fault, Faults } from "./faults.ts";
+import { type Fault, Faults } from "./faults.ts";
 import { History } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { Locks } from "./locks.ts";
@@ -32,14 +32,11 @@ export interface ClusterWorldOptions {
   readonly seed: number;
   /** Virtual time with faults. */
   readonly forMs: number;
-  /** 5 by default. */
-  readonly nodes?: number;
-  /** 10 by default. */
-  readonly clients?: number;
-  /** All by default. */
-  readonly faults?: readonly Fault[];
-  /** Mean pause between two operations of a client; 500 ms by default. */
-  readonly thinkMs?: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly faults: readonly Fault[];
+  /** Mean pause between two operations of a client. */
+  readonly thinkMs: number;
   readonly users?: readonly WorldUser[];
   /** Told of each fault, for whoever follows. */
   readonly onEvent?: (atMs: number, what: string) => void;
@@ -115,7 +112,7 @@ class ClusterWorld {
   #healed = false;
 
   constructor(options: ClusterWorldOptions) {
-    const { seed, core, nodes = 5, clients = 10, faults = FAULTS, thinkMs = 500 } = options;
+    const { seed, core, nodes, clients, faults, thinkMs } = options;
     this.#options = options;
     this.#random = seededRandom(seed);
     this.#hasLeases = this.#random.chance(0.5);
@@ -179,7 +176,7 @@ class ClusterWorld {
     if (this.#violation === undefined) await this.#judge();
     for (const member of this.#processes.values()) member.crash("kill");
     await this.#clock.settle();
-    const { nodes = 5 } = this.#options;
+    const { nodes } = this.#options;
     return {
       seed: this.#options.seed,
       ...(this.#violation === undefined ? {} : { violation: this.#violation }),
@@ -291,7 +288,7 @@ class ClusterWorld {
     const leader = this.#leader()?.node;
     if (leader === undefined) return;
     const { members } = leader.status;
-    const { nodes = 5 } = this.#options;
+    const { nodes } = this.#options;
     const learner = members.find(({ role }) => role === "learner");
     try {
       if (learner !== undefined) leader.add(learner.id, "voter");

@@ -49,7 +49,6 @@ export interface RangeSeen {
   readonly revision: number;
   readonly items: readonly { readonly key: string; readonly value: number }[];
   readonly calledAt: number;
-  readonly returnedAt: number;
   readonly by: number;
 }
 
@@ -59,7 +58,6 @@ export interface Acknowledged {
   /** Null: deleted. */
   readonly value: number | null;
   readonly revision: number;
-  readonly calledAt: number;
   readonly returnedAt: number;
 }
 

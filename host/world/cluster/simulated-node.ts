@@ -56,7 +56,6 @@ export class SimulatedNode {
   #life = 0;
   #starting = -1;
   #clock: SkewedClock;
-  starts = 0;
 
   constructor(options: SimulatedNodeOptions) {
     const { id, random, clock, clockRate } = options;
@@ -91,7 +90,6 @@ export class SimulatedNode {
       this.#options;
     this.#life += 1;
     this.#starting = this.#life;
-    this.starts += 1;
     const life = this.#life;
     this.#clock = new SkewedClock(clock, clockRate);
     const own = this.#clock;
