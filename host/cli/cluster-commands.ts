@@ -1,5 +1,5 @@
 /** `tardi cluster status|add|remove|transfer|snapshot|get|put`: what people do with a cluster that runs. */
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { TardigradeError } from "../../protocols/error.ts";
 import { KvClient } from "../cluster/client/kv-client.ts";
 import { streamChannels } from "../cluster/client/stream-channel.ts";
@@ -170,6 +170,10 @@ export async function snapshotCommand(file: string, options: ClusterOptions): Pr
       });
       await Promise.all(writes);
       await target.sync();
+    } catch (error) {
+      // Half a snapshot is none.
+      await rm(file, { force: true });
+      throw error;
     } finally {
       await target.close();
     }

@@ -7,11 +7,11 @@
  * ```
  */
 import { errorCodeOf, TardigradeError } from "../../../protocols/error.ts";
-import type { ErrorCode } from "../../../protocols/table.ts";
+import { ERRORS, type ErrorCode } from "../../../protocols/table.ts";
 import type { Backoff } from "../../core/policy/backoff.ts";
 import type { Clock, Dispose, Logger } from "../../io/seams.ts";
 import { putU32, u16At, u32At } from "../bytes.ts";
-import { encodeHello, KIND, RESPONSE_HEAD_BYTES, textOf } from "../service/protocol.ts";
+import { encodeHello, KIND, MORE, RESPONSE_HEAD_BYTES, textOf } from "../service/protocol.ts";
 import type { KvChannel, OpenKvChannel } from "./channel.ts";
 
 export interface RequestsOptions {
@@ -38,12 +38,14 @@ interface Request {
   readonly bytes: Uint8Array;
   /** May be sent a second time. */
   readonly isRepeatable: boolean;
-  readonly deadlineMs: number;
+  /** Of a watch or a snapshot, until it has begun. */
+  deadlineMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
   /** Of a watch or a snapshot: answers before the last. */
   readonly onPart: ((answer: Answer) => void) | undefined;
-  wasSent: boolean;
+  /** One has come: to begin anew would give it twice. */
+  hasBegun: boolean;
 }
 
 /** Where the request went wrong before anything was done: it is tried elsewhere. */
@@ -95,12 +97,9 @@ export class Requests {
         reject(closedError());
         return;
       }
-      const deadlineMs =
-        options.onPart === undefined
-          ? this.#options.clock.monotonicMs() + this.#timeoutMs
-          : Number.POSITIVE_INFINITY;
+      const deadlineMs = this.#options.clock.monotonicMs() + this.#timeoutMs;
       const { isRepeatable, onPart } = options;
-      this.#put({ bytes, isRepeatable, deadlineMs, resolve, reject, onPart, wasSent: false });
+      this.#put({ bytes, isRepeatable, deadlineMs, resolve, reject, onPart, hasBegun: false });
     });
   }
 
@@ -116,7 +115,8 @@ export class Requests {
   }
 
   #put(request: Request): void {
-    this.#lookAlarm ??= this.#options.clock.alarm(LOOK_MS, () => this.#look(), { background: true });
+    // Keeps the process alive while something is asked; the others are in the background.
+    this.#lookAlarm ??= this.#options.clock.alarm(LOOK_MS, () => this.#look());
     if (this.#state === "up") this.#transmit(request);
     else {
       this.#waiting.push(request);
@@ -129,7 +129,6 @@ export class Requests {
     this.#nextId = (this.#nextId % 0xffff_ffff) + 1;
     if (this.#underWay.size === 0) this.#heardMs = this.#options.clock.monotonicMs();
     this.#underWay.set(id, request);
-    request.wasSent = true;
     putU32(request.bytes, 0, id);
     this.#channel?.send(request.bytes);
   }
@@ -186,7 +185,7 @@ export class Requests {
     const lost = [...this.#underWay.values()];
     this.#underWay.clear();
     for (const request of lost) {
-      if (request.onPart !== undefined)
+      if (request.hasBegun)
         request.reject(new TardigradeError("LINK_DOWN", "The connection to the node was lost."));
       else if (request.isRepeatable) this.#waiting.push(request);
       else request.reject(unknownOutcome());
@@ -240,7 +239,9 @@ export class Requests {
     this.#failures = 0;
     this.#waitMs = 0;
     const answer = { flags: response[5] as number, body: response.slice(RESPONSE_HEAD_BYTES) };
-    if (request.onPart !== undefined && (answer.flags & 1) !== 0) {
+    if (request.onPart !== undefined && (answer.flags & MORE) !== 0) {
+      request.hasBegun = true;
+      request.deadlineMs = Number.POSITIVE_INFINITY;
       request.onPart(answer);
       return;
     }
@@ -250,7 +251,7 @@ export class Requests {
 
   #refused(request: Request, number: number, response: Uint8Array): void {
     const code = errorCodeOf(number) ?? "ERROR_UNKNOWN";
-    if (request.onPart !== undefined) {
+    if (request.hasBegun) {
       request.reject(refusedBy(code));
       return;
     }
@@ -301,17 +302,17 @@ export class Requests {
     const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= nowMs);
     if (late.length > 0) this.#waiting = this.#waiting.filter(({ deadlineMs }) => deadlineMs > nowMs);
     for (const { reject } of late) reject(timedOut());
-    const isAsked = [...this.#underWay.values()].some(({ onPart }) => onPart === undefined);
+    const isAsked = [...this.#underWay.values()].some(({ hasBegun }) => !hasBegun);
     if (this.#state === "up" && isAsked && nowMs - this.#heardMs > this.#silenceMs) this.#failed();
     this.#lookAlarm =
       this.pending === 0 || this.#state === "closed"
         ? undefined
-        : this.#options.clock.alarm(LOOK_MS, () => this.#look(), { background: true });
+        : this.#options.clock.alarm(LOOK_MS, () => this.#look());
   }
 }
 
 function refusedBy(code: ErrorCode): TardigradeError {
-  return new TardigradeError(code, `The cluster refused the request: ${code}.`, {
+  return new TardigradeError(code, ERRORS[code].help, {
     context: { component: "kv-client" },
   });
 }

@@ -1,5 +1,5 @@
 /** The client, the service and the server over real TCP on loopback, three nodes on real disks. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,7 +13,7 @@ import { systemClock } from "../../../host/io/clock.ts";
 import { nodeNetwork } from "../../../host/io/network.ts";
 import { systemRandom } from "../../../host/io/random.ts";
 import { openTestCore } from "../../support/core.ts";
-import { freePort } from "../../support/processes.ts";
+import { freePort, MAIN, run } from "../../support/processes.ts";
 
 const core = openTestCore();
 const clock = systemClock();
@@ -27,6 +27,7 @@ const text = (bytes: Uint8Array | undefined) =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 const closers: (() => Promise<unknown> | unknown)[] = [];
 let endpoints: string[] = [];
+let folder = "";
 const nodes: KvNode[] = [];
 
 const newClient = () => {
@@ -39,7 +40,7 @@ const newClient = () => {
 };
 
 beforeAll(async () => {
-  const folder = await mkdtemp(join(tmpdir(), "tardi-cluster-"));
+  folder = await mkdtemp(join(tmpdir(), "tardi-cluster-"));
   closers.push(() => rm(folder, { recursive: true }));
   const ids = [1, 2, 3];
   const ports = await freePorts(6);
@@ -148,4 +149,29 @@ describe("a client", () => {
     expect(new Set(results.map(({ revision }) => revision)).size).toBe(200);
     expect((await client.range({ from: "t/", to: "t0" })).items).toHaveLength(200);
   });
+});
+
+describe("the command line", () => {
+  /** Nobody listens at the first address, as where a node is down. */
+  const tardi = async (...args: string[]) => {
+    const gone = `127.0.0.1:${await freePort()}`;
+    const reach = [gone, ...endpoints].flatMap((endpoint) => ["--endpoint", endpoint]);
+    return run(process.execPath, [MAIN, "cluster", ...args, ...reach], { cwd: folder });
+  };
+
+  test("waits for a node that answers, and says what it found by its exit code", async () => {
+    expect(await tardi("put", "cli", "hello")).toMatchObject({ code: 0 });
+    expect(await tardi("get", "cli")).toMatchObject({ code: 0, stdout: "hello\n" });
+    expect(await tardi("get", "nothing")).toMatchObject({ code: 1, stdout: "" });
+    const refused = await tardi("put", "$peers/1", "x");
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("choose another key")]);
+  }, 30_000);
+
+  test("writes a snapshot whole, and none over another file", async () => {
+    expect(await tardi("snapshot", "backup")).toMatchObject({ code: 0 });
+    const bytes = await readFile(join(folder, "backup"));
+    expect(bytes.subarray(0, 4).toString()).toBe("TKVS");
+    expect(await tardi("snapshot", "backup")).toMatchObject({ code: 1 });
+    expect(await readFile(join(folder, "backup"))).toEqual(bytes);
+  }, 30_000);
 });
