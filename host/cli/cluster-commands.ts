@@ -3,11 +3,10 @@ import { open, rm } from "node:fs/promises";
 import { TardigradeError } from "../../protocols/error.ts";
 import { KvClient } from "../cluster/client/kv-client.ts";
 import { streamChannels } from "../cluster/client/stream-channel.ts";
-import type { KvNodeStatus } from "../cluster/kv-node.ts";
+import type { KvNodeStatus, NodeRole } from "../cluster/kv-node.ts";
 import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
 import { createBackoff } from "../core/policy/backoff.ts";
-import type { RaftMember } from "../core/raft.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeNetwork } from "../io/network.ts";
 import { systemRandom } from "../io/random.ts";
@@ -102,7 +101,7 @@ export async function addCommand(
   options: ClusterOptions & {
     readonly peer: string;
     readonly client: string;
-    readonly role: RaftMember["role"];
+    readonly role: NodeRole;
   },
 ): Promise<void> {
   const { role, peer, client: clientAddress } = options;

@@ -378,7 +378,7 @@ function addCluster(program: Command): void {
   reach(cluster.command("add <id>").description("add a node that was started with --join"))
     .requiredOption("--peer <address>", "its address for nodes")
     .requiredOption("--client <address>", "its address for clients")
-    .addOption(new Option("--role <role>").choices(["voter", "learner", "witness"]).default("voter"))
+    .addOption(new Option("--role <role>").choices(["voter", "learner"]).default("voter"))
     .action(async (node, options) => (await commands()).addCommand(id(node), reached(options)));
   reach(cluster.command("remove <id>").description("remove a node")).action(async (node, options) =>
     (await commands()).removeCommand(id(node), reached(options)),

@@ -7,7 +7,7 @@ import { encodeCommand, type KvCommand, type KvCondition } from "../kv/command.t
 import type { KvEvent } from "../kv/events.ts";
 import type { KvItem, KvRange, KvRangeOptions } from "../kv/read.ts";
 import { decodeResult, type KvResult } from "../kv/result.ts";
-import type { KvNodeStatus } from "../kv-node.ts";
+import type { KvNodeStatus, NodeRole } from "../kv-node.ts";
 import { decodeEvents, decodeItems, encodeRange, encodeRequest, MORE } from "../service/protocol.ts";
 import { type Answer, Requests, type RequestsOptions } from "./requests.ts";
 
@@ -115,7 +115,7 @@ export class KvClient {
   /** Resolves when the leader has proposed it. */
   async addNode(
     id: number,
-    role: "voter" | "learner" | "witness",
+    role: NodeRole,
     addresses?: { readonly peer: string; readonly client: string },
   ): Promise<void> {
     await this.#change({ do: "add", id, role, ...(addresses === undefined ? {} : { addresses }) });

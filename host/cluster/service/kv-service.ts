@@ -9,7 +9,7 @@ import { CommandReader } from "../kv/command-reader.ts";
 import { READ_KEYS_MAX } from "../kv/read.ts";
 import { KV_OPS, type KvResults, RESULT_BYTES } from "../kv/result.ts";
 import type { Watcher } from "../kv/watch.ts";
-import { isReserved, type KvNode, RESERVED, RESERVED_END } from "../kv-node.ts";
+import { isReserved, type KvNode, type NodeRole, RESERVED, RESERVED_END } from "../kv-node.ts";
 import {
   CLIENT_PROTOCOL_VERSION,
   decodeRange,
@@ -332,7 +332,7 @@ export class KvClientSession {
 interface Addition {
   readonly do: "add";
   readonly id: number;
-  readonly role: "voter" | "learner" | "witness";
+  readonly role: NodeRole;
   readonly addresses?: { readonly peer: string; readonly client: string };
 }
 type Change =
@@ -340,7 +340,7 @@ type Change =
   | { readonly do: "remove"; readonly id: number }
   | { readonly do: "transfer"; readonly id: number };
 
-const ROLES = ["voter", "learner", "witness"] as const;
+const ROLES = ["voter", "learner"] as const satisfies readonly NodeRole[];
 
 function parseChange(json: string | undefined): Change {
   let value: Record<string, unknown>;
