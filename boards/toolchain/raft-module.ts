@@ -1,0 +1,42 @@
+/** The module of a board among peers: firmware/raft and an app in one. */
+import { join, relative, resolve } from "node:path";
+import { TardigradeError } from "../../protocols/error.ts";
+import { compile, packageRoot } from "./compile.ts";
+import { explain, formatExplained } from "./explain.ts";
+
+export interface RaftModule {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Names of its functions by index. */
+  readonly names: readonly string[];
+  /** Bytes of memory: Raft, driver, buffers and the machine. Nothing grows. */
+  readonly memoryBytes: number;
+  /** Where in memory the node is (assembly/consensus/raft/layout.ts), and the machine (firmware/raft/machine.ts). */
+  readonly node: number;
+  readonly machine: number;
+}
+
+/** `app` exports setup() and loop(now): firmware/raft/agree.ts is what it uses. Throws BUILD_FAILED. */
+export async function buildRaftModule(app: string): Promise<RaftModule> {
+  const root = packageRoot();
+  const entry = join(root, "tardigrade-entry.ts");
+  const from = (path: string) => `./${relative(root, path).replaceAll("\\", "/").replace(/\.ts$/, "")}`;
+  const text = [
+    `export { boot, machine, memory_end, node, poll } from "${from(join(root, "firmware/raft/index.ts"))}";`,
+    `export { loop, setup } from "${from(resolve(app))}";`,
+  ].join("\n");
+  const { wasm, names, diagnostics } = await compile({ entry, root, virtual: new Map([[entry, text]]) });
+  const errors = diagnostics.filter(({ isError }) => isError).map(explain);
+  if (errors.length > 0) throw new TardigradeError("BUILD_FAILED", errors.map(formatExplained).join("\n"));
+  const module = await WebAssembly.compile(wasm);
+  const hal: Record<string, () => number> = {};
+  for (const { name } of WebAssembly.Module.imports(module)) hal[name] = () => 0;
+  // The module itself says where things are, once started.
+  const raft = (await WebAssembly.instantiate(module, { hal })).exports as unknown as {
+    start(): void;
+    memory_end(): number;
+    node(): number;
+    machine(): number;
+  };
+  raft.start();
+  return { wasm, names, memoryBytes: raft.memory_end(), node: raft.node(), machine: raft.machine() };
+}
