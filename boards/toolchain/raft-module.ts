@@ -10,9 +10,10 @@ export interface RaftModule {
   readonly names: readonly string[];
   /** Bytes of memory: Raft, driver, buffers and the machine. Nothing grows. */
   readonly memoryBytes: number;
-  /** Where in memory the node is (assembly/consensus/raft/layout.ts), and the machine (firmware/raft/machine.ts). */
+  /** Where in memory the node is (assembly/consensus/raft/layout.ts), the machine (firmware/raft/machine.ts), and the condition (peer.ts). */
   readonly node: number;
   readonly machine: number;
+  readonly condition: number;
 }
 
 /** `app` exports setup() and loop(now): firmware/raft/agree.ts is what it uses. Throws BUILD_FAILED. */
@@ -21,7 +22,7 @@ export async function buildRaftModule(app: string): Promise<RaftModule> {
   const entry = join(root, "tardigrade-entry.ts");
   const from = (path: string) => `./${relative(root, path).replaceAll("\\", "/").replace(/\.ts$/, "")}`;
   const text = [
-    `export { boot, machine, memory_end, node, poll } from "${from(join(root, "firmware/raft/index.ts"))}";`,
+    `export { boot, condition, machine, memory_end, node, poll } from "${from(join(root, "firmware/raft/index.ts"))}";`,
     `export { loop, setup } from "${from(resolve(app))}";`,
   ].join("\n");
   const { wasm, names, diagnostics } = await compile({ entry, root, virtual: new Map([[entry, text]]) });
@@ -36,7 +37,9 @@ export async function buildRaftModule(app: string): Promise<RaftModule> {
     memory_end(): number;
     node(): number;
     machine(): number;
+    condition(): number;
   };
   raft.start();
-  return { wasm, names, memoryBytes: raft.memory_end(), node: raft.node(), machine: raft.machine() };
+  const places = { node: raft.node(), machine: raft.machine(), condition: raft.condition() };
+  return { wasm, names, memoryBytes: raft.memory_end(), ...places };
 }

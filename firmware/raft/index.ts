@@ -2,7 +2,7 @@
 import { reserve } from "../system/memory";
 
 export { machineState as machine } from "./machine";
-export { peerBoot as boot, peerNode as node, peerPoll as poll } from "./peer";
+export { peerBoot as boot, peerConditionAt as condition, peerNode as node, peerPoll as poll } from "./peer";
 
 /** All memory lies below: the toolchain gives the module as much. */
 export function memory_end(): usize {

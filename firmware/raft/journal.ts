@@ -15,7 +15,7 @@
  */
 import { crc32 } from "../../assembly/codec/crc32";
 import { FIRST, LAST, TERM, VOTE } from "../../assembly/consensus/raft/layout";
-import { ENTRY_HEADER_BYTES, logRun, logTruncate } from "../../assembly/consensus/raft/log";
+import { ENTRY_HEADER_BYTES, logRun } from "../../assembly/consensus/raft/log";
 import { configBytes } from "../../assembly/consensus/raft/members";
 import { raftRestore, raftRestoreEntries } from "../../assembly/consensus/raft/node";
 import { reserve } from "../system/memory";
@@ -39,7 +39,12 @@ export const NEW: i32 = 1;
 export const FOUND: i32 = 2;
 export const CORRUPT: i32 = 3;
 
+/** Entries that a node holds, and so that stand above its snapshot. */
+export const ENTRIES: u32 = 64;
+
 const record: usize = reserve(RECORD_BYTES_MAX);
+/** While the journal is read: where the record that counts for an index stands in its sector, u16 each. */
+const places: usize = reserve(<usize>ENTRIES * 2);
 const body: usize = record + HEAD_BYTES;
 let sector: u32 = 0;
 let generation: u32 = 0;
@@ -81,43 +86,47 @@ export function journalOpen(mine: u32): i32 {
 
 /** Gives a node what stands in the journal, and the machine its state. FOUND, or CORRUPT. */
 export function journalRestore(node: usize): i32 {
-  const offset = sector * SECTOR_BYTES;
+  const base = sector * SECTOR_BYTES;
   let snapshotAt: u32 = 0;
   let stateAt: u32 = 0;
+  let last: u64 = 0;
   next = CELL;
-  while (next < SECTOR_BYTES && readRecord(offset + next, SECTOR_BYTES - next)) {
+  while (next < SECTOR_BYTES && readRecord(base + next, SECTOR_BYTES - next)) {
     const kind = load<u8>(record, 4);
-    if (kind == SNAPSHOT) snapshotAt = next;
-    else if (kind == STATE) stateAt = next;
+    const index = load<u64>(body);
+    if (kind == STATE) stateAt = next;
+    else if (kind == SNAPSHOT) {
+      snapshotAt = next;
+      last = max<u64>(last, index);
+    } else {
+      if (index == 0 || index > last + 1) return CORRUPT;
+      store<u16>(placeOf(index), <u16>next);
+      last = index;
+    }
     next += recordBytes();
   }
-  if (snapshotAt == 0 || stateAt == 0 || !tailIsSound(offset)) return CORRUPT;
-  readRecord(offset + stateAt, SECTOR_BYTES);
+  if (snapshotAt == 0 || stateAt == 0 || !tailIsSound(base)) return CORRUPT;
+  readRecord(base + stateAt, SECTOR_BYTES);
   const term = load<u64>(body);
   const vote = load<u32>(body, 8);
   boots = load<u32>(body, 12);
-  readRecord(offset + snapshotAt, SECTOR_BYTES);
-  const index = load<u64>(body);
+  readRecord(base + snapshotAt, SECTOR_BYTES);
+  const snapshot = load<u64>(body);
   const config = body + 16;
   const bytes = configBytes(load<u32>(config));
-  if (raftRestore(node, term, vote, index, load<u64>(body, 8), config, bytes) != 0) return CORRUPT;
+  if (raftRestore(node, term, vote, snapshot, load<u64>(body, 8), config, bytes) != 0) return CORRUPT;
   machineLoad(config + <usize>bytes);
-  return restoreEntries(node, offset, index);
-}
-
-function restoreEntries(node: usize, offset: u32, snapshot: u64): i32 {
-  for (let at = CELL; at < next; at += recordBytes()) {
-    readRecord(offset + at, SECTOR_BYTES);
-    if (load<u8>(record, 4) != ENTRY) continue;
-    const index = load<u64>(body);
-    if (index <= snapshot) continue;
-    if (index > load<u64>(node, LAST) + 1) return CORRUPT;
-    logTruncate(node, index);
+  for (let index = snapshot + 1; index <= last; ++index) {
+    if (!readRecord(base + <u32>load<u16>(placeOf(index)), SECTOR_BYTES)) return CORRUPT;
     const entry = body + 8;
-    const bytes = <u32>ENTRY_HEADER_BYTES + ((load<u32>(entry, 8) + 7) & ~7);
-    if (raftRestoreEntries(node, entry, bytes) != 0) return CORRUPT;
+    const entryBytes = <u32>ENTRY_HEADER_BYTES + ((load<u32>(entry, 8) + 7) & ~7);
+    if (load<u64>(body) != index || raftRestoreEntries(node, entry, entryBytes) != 0) return CORRUPT;
   }
   return FOUND;
+}
+
+function placeOf(index: u64): usize {
+  return places + <usize>((<u32>index & (ENTRIES - 1)) << 1);
 }
 
 /** Term and vote of the node, and the boots. False when flash failed. */

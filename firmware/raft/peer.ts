@@ -57,6 +57,7 @@ import { hal_now_us, hal_pin_mode, hal_pin_read, hal_random } from "../system/ha
 import { reserve } from "../system/memory";
 import {
   CORRUPT,
+  ENTRIES,
   ENTRY_RECORD_BYTES,
   journalBegin,
   journalBoots,
@@ -85,7 +86,6 @@ import {
 import { MESSAGE_BYTES, wireNext, wireOpen, wireSend } from "./wire";
 
 const CLUSTER: u32 = 1;
-const ENTRIES: u32 = 64;
 const PAYLOAD_BYTES: u32 = 1024;
 const READS: u32 = 1;
 const OUTBOX_BYTES: u32 = 1024;
@@ -116,7 +116,8 @@ const node: usize = reserve(<usize>raftBytes(ENTRIES, PAYLOAD_BYTES, READS, OUTB
 const config: usize = reserve(8 + <usize>PEERS * 8);
 const command: usize = reserve(COMMAND_BYTES);
 let self: u32 = 0;
-let condition: u32 = RUNNING;
+/** In memory, so that who looks from outside sees it. */
+const condition: usize = reserve(4);
 let savedState: u32 = 0;
 let isWaiting: bool = false;
 
@@ -125,24 +126,26 @@ export function peerSelf(): u32 {
 }
 /** 0 while nobody is known to lead. */
 export function peerLeader(): u32 {
-  return condition == RUNNING ? load<u32>(node, LEADER) : 0;
+  return peerCondition() == RUNNING ? load<u32>(node, LEADER) : 0;
 }
 /** RUNNING, or why this board takes no part. */
 export function peerCondition(): u32 {
-  return condition;
+  return load<u32>(condition);
 }
-/** For who looks into memory from outside. */
+/** Where things are, for who looks into memory from outside. */
 export function peerNode(): usize {
   return node;
+}
+export function peerConditionAt(): usize {
+  return condition;
 }
 
 export function peerBoot(): void {
   hal_pin_mode(STRAP_1, INPUT);
   hal_pin_mode(STRAP_2, INPUT);
   self = 1 + <u32>hal_pin_read(STRAP_1) + 2 * <u32>hal_pin_read(STRAP_2);
-  if (self > PEERS) condition = STRAPS_INVALID;
-  else condition = restore();
-  if (condition != RUNNING) return;
+  store<u32>(condition, self > PEERS ? STRAPS_INVALID : restore());
+  if (peerCondition() != RUNNING) return;
   raftConfigure(node, ELECTION_US, HEARTBEAT_US, 0, IN_FLIGHT_ENTRIES, IN_FLIGHT_BYTES);
   sequence = (<u64>journalBoots()) << 32;
   savedState = raftStateSequence(node);
@@ -170,7 +173,7 @@ function restore(): u32 {
 
 /** Runs what is due; when to be called again at the latest. */
 export function peerPoll(): u64 {
-  if (condition != RUNNING) return u64.MAX_VALUE;
+  if (peerCondition() != RUNNING) return u64.MAX_VALUE;
   let now = hal_now_us();
   raftTick(node, now, hal_random());
   for (let link: u32 = 0; link < 2; ++link) {
@@ -190,7 +193,7 @@ export function peerPoll(): u64 {
 }
 
 function deadline(now: u64): u64 {
-  if (condition != RUNNING) return u64.MAX_VALUE;
+  if (peerCondition() != RUNNING) return u64.MAX_VALUE;
   let at = load<u8>(node, ROLE) == LEADING ? load<u64>(node, HEARTBEAT_AT) : load<u64>(node, ELECTION_AT);
   if (isWaiting && now + LINE_US < at) at = now + LINE_US;
   return isPending && proposeAt < at ? proposeAt : at;
@@ -241,7 +244,7 @@ function configAt(index: u64): usize {
   return configOf(node, configIndexBelow(node, index));
 }
 function fail(): void {
-  condition = FLASH_FAILED;
+  store<u32>(condition, FLASH_FAILED);
 }
 
 function apply(): void {
@@ -307,7 +310,7 @@ const proposal: usize = reserve(COMMAND_BYTES);
 
 /** Proposes a command; false while an earlier one is not agreed on yet. It is proposed again until it is, or until the power goes. */
 export function peerPropose(operation: u32, register: u32, value: u32): bool {
-  if (peerIsPending() || condition != RUNNING) return false;
+  if (peerIsPending() || peerCondition() != RUNNING) return false;
   machineCommand(proposal, ++sequence, self, operation, register, value);
   isPending = true;
   proposeAt = 0;
