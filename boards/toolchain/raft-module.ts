@@ -1,7 +1,8 @@
 /** The module of a board among peers: firmware/raft and an app in one. */
+import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { TardigradeError } from "../../protocols/error.ts";
-import { compile, packageRoot } from "./compile.ts";
+import { compile } from "./compile.ts";
 import { explain, formatExplained } from "./explain.ts";
 
 export interface RaftModule {
@@ -16,14 +17,16 @@ export interface RaftModule {
   readonly condition: number;
 }
 
-/** `app` exports setup() and loop(now): firmware/raft/agree.ts is what it uses. Throws BUILD_FAILED. */
+/** `app` exports setup() and loop(now): firmware/raft/index.ts is what it uses. Throws FILE_UNREADABLE, BUILD_FAILED. */
 export async function buildRaftModule(app: string): Promise<RaftModule> {
-  const root = packageRoot();
+  const root = process.cwd();
   const entry = join(root, "tardigrade-entry.ts");
-  const from = (path: string) => `./${relative(root, path).replaceAll("\\", "/").replace(/\.ts$/, "")}`;
+  const imported = relative(root, resolve(app)).replaceAll("\\", "/").replace(/\.ts$/, "");
+  if (!existsSync(app)) throw new TardigradeError("FILE_UNREADABLE", `There is no file ${app}.`);
   const text = [
-    `export { boot, condition, machine, memory_end, node, poll } from "${from(join(root, "firmware/raft/index.ts"))}";`,
-    `export { loop, setup } from "${from(resolve(app))}";`,
+    // By the name under which the app imports it: by another one it would be another module, with a state of its own.
+    'export { boot, condition, machine, memory_end, node, poll } from "tardigrade/firmware/raft/module";',
+    `export { loop, setup } from "./${imported}";`,
   ].join("\n");
   const { wasm, names, diagnostics } = await compile({ entry, root, virtual: new Map([[entry, text]]) });
   const errors = diagnostics.filter(({ isError }) => isError).map(explain);

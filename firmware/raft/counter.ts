@@ -13,7 +13,7 @@ import {
   pinWrite,
   proposeAdd,
   self,
-} from "./agree";
+} from "tardigrade/firmware/raft";
 
 const BUTTON: u32 = 6;
 const LAMP: u32 = 7;

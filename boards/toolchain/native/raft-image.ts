@@ -26,7 +26,7 @@ export interface RaftImage extends NativeImage {
   readonly journal: { readonly offset: number; readonly bytes: number };
 }
 
-/** `app` exports setup() and loop(now): firmware/raft/agree.ts is what it uses. */
+/** `app` exports setup() and loop(now): firmware/raft/index.ts is what it uses. */
 export async function buildRaft(board: NativeDefinition, app: string): Promise<RaftImage> {
   const tools = await armTools();
   const module = await buildRaftModule(app);
