@@ -159,6 +159,18 @@ test.each([
   expect(ring.committed).toBeGreaterThan(50);
 });
 
+test("a board whose jumpers say that it is another takes no part", () => {
+  const { ring, others } = led(8);
+  const [one, other] = others as [Seat, Seat];
+  for (const seat of [one, other]) ring.powerCut(seat, 100);
+  const journals = [one, other].map(({ board }) => board.journal().slice());
+  one.board.setJournal(journals[1] as Uint8Array);
+  one.isOut = true;
+  ring.run(3000);
+  expect(ring.condition(one)).toBe(JOURNAL_CORRUPT);
+  ring.settle();
+});
+
 function newestSector(area: Uint8Array): number {
   const view = new DataView(area.buffer, area.byteOffset, area.length);
   const sectors = Array.from({ length: area.length / 4096 }, (_, index) => index * 4096);
