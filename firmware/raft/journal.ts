@@ -54,7 +54,7 @@ let next: u32 = SECTOR_BYTES;
 let isTorn: bool = false;
 let boots: u32 = 0;
 
-/** How often this board has started since its journal is new; the next record of term and vote makes it last. */
+/** Counts this board's starts; the next record of term and vote makes it last. */
 export function journalBoots(): u32 {
   return boots;
 }
@@ -174,8 +174,9 @@ export function journalMove(node: usize, index: u64, term: u64, config: usize, s
   return false;
 }
 
-/** The first sectors of a new journal. */
-export function journalBegin(node: usize, config: usize, state: usize): bool {
+/** The first sectors of a new journal; boots are counted from `bootsFrom`. */
+export function journalBegin(node: usize, config: usize, state: usize, bootsFrom: u32): bool {
+  boots = bootsFrom;
   while (generation < FIRST_PROMISES) if (!journalMove(node, 0, 0, config, state)) return false;
   return true;
 }

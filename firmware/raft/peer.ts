@@ -164,7 +164,8 @@ function restore(): u32 {
       store<u32>(config + 8 + <usize>(peer << 3), 1, 4);
     }
     raftRestore(node, 0, 0, 0, 0, config, configBytes(PEERS));
-    if (!journalBegin(node, config, machineState())) return FLASH_FAILED;
+    // Not where another life began: its numbers may be in the machine that the others have.
+    if (!journalBegin(node, config, machineState(), (hal_random() & 0xffff) << 12)) return FLASH_FAILED;
   } else if (journalRestore(node) == CORRUPT) return JOURNAL_CORRUPT;
   journalCountBoot();
   const isDurable = journalHasRoom(STATE_RECORD_BYTES) && journalState(node);
@@ -317,11 +318,16 @@ export function peerPropose(operation: u32, register: u32, value: u32): bool {
   return true;
 }
 export function peerIsPending(): bool {
-  if (isPending && machineDone(self) >= sequence) isPending = false;
+  if (isPending && machineDone(self) == sequence) isPending = false;
   return isPending;
 }
 
 function proposeDue(now: u64): void {
   if (!peerIsPending() || now < proposeAt) return;
+  if (machineDone(self) > sequence) {
+    // Of a life that this journal does not know: it was erased since.
+    sequence = machineDone(self) + 1;
+    store<u64>(proposal, sequence);
+  }
   proposeAt = now + (propose(node, proposal, COMMAND_BYTES) < 0 ? NO_LEADER_US : PROPOSE_AGAIN_US);
 }

@@ -159,6 +159,32 @@ test.each([
   expect(ring.committed).toBeGreaterThan(50);
 });
 
+test("a board whose journal was erased while the others agree joins anew, and is counted", () => {
+  for (let seed = 10; seed < 20; seed += 1) {
+    const { ring, leader, others } = led(seed);
+    const erased = others[0] as Seat;
+    for (let press = 0; press < 3; press += 1) {
+      ring.press(erased);
+      ring.run(300);
+    }
+    ring.settle();
+    expect(ring.count).toBe(3);
+    ring.powerCut(erased, 100);
+    erased.board.setJournal(new Uint8Array(erased.board.journal().length).fill(0xff));
+    erased.term = 0;
+    ring.run(1000);
+    // To this leader the board has what it once acknowledged.
+    ring.powerCut(leader, 100);
+    ring.run(2500);
+    for (let press = 0; press < 3; press += 1) {
+      ring.press(erased);
+      ring.run(300);
+    }
+    ring.settle();
+    expect(ring.count).toBe(6);
+  }
+});
+
 test("a board whose jumpers say that it is another takes no part", () => {
   const { ring, others } = led(8);
   const [one, other] = others as [Seat, Seat];
