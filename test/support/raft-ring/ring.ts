@@ -3,7 +3,7 @@
  * checks, which look at every frame that leaves, at the boards' memory and at their flash:
  *
  *   election safety      no two boards lead in a term, and none votes for two in a term, over all its lives
- *   durable first        what a message says (a term, a vote, how far the log is kept) is in the sender's flash when it leaves
+ *   durable first        what a message says (a term, a vote, how far the log is kept) is in the sender's flash when its first byte leaves
  *   state machine        no two boards have different entries at a committed index; each board's machine is what a model makes of those entries
  *   kept                 whatever was committed stands in the flash of two boards from then on
  *   never back           a board's durable term does not go back
@@ -11,7 +11,7 @@
 import type { FlashCut, FlashOperation } from "../../../boards/simulators/pico/flash.ts";
 import { seededRandom } from "../../../host/world/random.ts";
 import type { RingBoard, RingBoards } from "./board.ts";
-import { createDeframer } from "./deframer.ts";
+import { createDeframer, type Deframer } from "./deframer.ts";
 import {
   type Durable,
   LEADING,
@@ -32,7 +32,7 @@ const [PRE, REFUSED] = [1, 2];
 export interface Seat {
   readonly id: number;
   readonly board: RingBoard;
-  readonly deframe: readonly [Deframe, Deframe];
+  readonly deframe: readonly [Deframer<Durable | undefined>, Deframer<Durable | undefined>];
   /** When the power is to come back, in steps. */
   onAt: number;
   pressedUntil: number;
@@ -40,7 +40,10 @@ export interface Seat {
   /** It is known to take no part. */
   isOut: boolean;
   checked: number;
-  /** Entries of its log when it was last looked at, by index: those that it did not know to be committed then. */
+  /**
+   * Entries of its log when it was last looked at, by index: those that it did not know to be committed then. Kept over a power cut: it may have come right after the
+   * snapshot in which they went.
+   */
   pending: Map<number, string>;
   term: number;
   /** Erases and programs of the journal so far, and where the power goes: when all of them are so many, or the erases alone. */
@@ -49,7 +52,6 @@ export interface Seat {
   cut: { readonly operations?: number; readonly erases?: number; readonly how: FlashCut } | undefined;
   state: NodeState | undefined;
 }
-type Deframe = (bytes: Uint8Array) => readonly Uint8Array[];
 
 export class Ring {
   readonly random: ReturnType<typeof seededRandom>;
@@ -83,7 +85,8 @@ export class Ring {
       onBytes: (link, bytes) => this.#sent(seat, link, bytes),
       onFlashOperation: (operation) => this.#operation(seat, operation),
     });
-    const deframe = [createDeframer(), createDeframer()] as const;
+    const begin = () => readJournal(board.journal());
+    const deframe = [createDeframer(begin), createDeframer(begin)] as const;
     const seat: Seat = {
       ...{
         id,
@@ -213,7 +216,6 @@ export class Ring {
     seat.deframe[1](Uint8Array.of(0));
     // What it had applied was in flash, or is again what the leader says.
     seat.checked = 0;
-    seat.pending.clear();
     this.#checkKept(Math.max(1, this.committed - 60));
   }
 
@@ -229,13 +231,13 @@ export class Ring {
   }
 
   #sent(seat: Seat, link: 0 | 1, bytes: Uint8Array): void {
-    for (const message of seat.deframe[link](bytes)) this.#checkMessage(seat, message);
+    for (const { payload, begun } of seat.deframe[link](bytes)) this.#checkMessage(seat, payload, begun);
     const to = link === 0 ? (seat.id % 3) + 1 : ((seat.id + 1) % 3) + 1;
     if (this.cut.has(`${seat.id}>${to}`) || !this.seat(to).board.isOn) return;
     this.#arrived.push({ seat: this.seat(to), link: link === 0 ? 1 : 0, bytes });
   }
 
-  #checkMessage(seat: Seat, message: Uint8Array): void {
+  #checkMessage(seat: Seat, message: Uint8Array, durable: Durable | undefined): void {
     const view = new DataView(message.buffer, message.byteOffset, message.length);
     const [kind, flags] = [view.getUint8(0), view.getUint8(1)];
     // One that it passes on.
@@ -245,7 +247,6 @@ export class Ring {
       Number(view.getBigUint64(16, true)),
       Number(view.getBigUint64(24, true)),
     ];
-    const durable = readJournal(seat.board.journal());
     const said = `${seat.id} says kind ${kind} flags ${flags} of term ${term}, index ${index} to ${to}`;
     if (durable === undefined || durable.term < term)
       throw this.violation(`${said}, and its flash has term ${durable?.term}`);
