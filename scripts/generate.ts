@@ -39,6 +39,7 @@ export function generatedFiles(): Map<string, string> {
   return new Map([
     ["protocols/messages.generated.ts", typescript()],
     ["assembly/errors/codes.generated.ts", codes()],
+    ["assembly/codec/limits.generated.ts", limits()],
     ["assembly/codec/schema.generated.ts", schema()],
     ["firmware/port/common/table.generated.h", cHeader()],
   ]);
@@ -146,6 +147,12 @@ function words(list: readonly number[], width: number): string {
   return text;
 }
 
+/** Apart from the schema, whose tables take room in every module that imports them. */
+function limits(): string {
+  const constants = Object.entries(LIMITS).map(([name, value]) => `export const ${name}: i32 = ${value};\n`);
+  return `${BANNER}\n${constants.join("")}`;
+}
+
 function schema(): string {
   const rows: number[] = [];
   const kinds: number[] = [];
@@ -167,9 +174,6 @@ function schema(): string {
     const start = flatten(message.fields);
     kinds.push(message.kind, start, message.fields.length);
   }
-  const constants = Object.entries(LIMITS)
-    .map(([name, value]) => `export const ${name}: i32 = ${value};\n`)
-    .join("");
   const kindNames = (MESSAGES as readonly MessageRow[])
     .map(
       (row) =>
@@ -180,10 +184,11 @@ function schema(): string {
     .map(([name, bit]) => `export const CAPABILITY_${name.toUpperCase()}: u32 = 1 << ${bit};\n`)
     .join("");
   return `${BANNER}
+export * from "./limits.generated";
+
 export const PROTOCOL_MAJOR: u32 = ${PROTOCOL_MAJOR};
 export const PROTOCOL_MINOR: u32 = ${PROTOCOL_MINOR};
 
-${constants}
 ${kindNames}
 ${capabilities}
 /*

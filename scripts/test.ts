@@ -35,6 +35,7 @@ const UNCOUNTED = [
   "test/bench/native.test.ts",
   "test/boards/native/journal.test.ts",
   "test/boards/native/oracle.test.ts",
+  "test/boards/native/raft-ring.test.ts",
   "test/boards/native/restart.test.ts",
   "test/boards/native/soak.test.ts",
   "test/boards/uno/**",

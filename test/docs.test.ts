@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { describe, expect, test } from "vitest";
 import { buildApp } from "../boards/toolchain/build.ts";
+import { buildRaftModule } from "../boards/toolchain/raft-module.ts";
 import { loadConfig } from "../host/cli/config.ts";
 import { configSchemaJson } from "../host/cli/config-schema.ts";
 import { CAPABILITIES, LIMITS } from "../protocols/table.ts";
@@ -125,6 +126,32 @@ test("firmware examples build", async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("examples of boards that agree build", async () => {
+  const [source, ...others] = blocks("docs/firmware.md", "ts raft");
+  expect(others).toEqual([]);
+  mkdirSync(join(ROOT, "build"), { recursive: true });
+  const folder = mkdtempSync(join(ROOT, "build/docs-"));
+  try {
+    writeFileSync(join(folder, "app.ts"), source as string);
+    expect((await buildRaftModule(join(folder, "app.ts"))).wasm.length).toBeGreaterThan(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("docs/firmware.md names everything that tardigrade/firmware/raft exports", () => {
+  const guide = read("docs/firmware.md");
+  const source = read("firmware/raft/index.ts");
+  const names = [
+    ...[...source.matchAll(/^export (?:function|const) (\w+)/gm)].map(([, name]) => name as string),
+    ...[...source.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list]) =>
+      (list as string).split(",").map((entry) => entry.trim().replace(/^.* as /, "")),
+    ),
+  ].filter((name) => name !== "");
+  expect(names.length).toBeGreaterThan(10);
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(guide))).toEqual([]);
 });
 
 test("configurations in documents load", () => {

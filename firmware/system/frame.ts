@@ -7,7 +7,7 @@
  */
 import { cobsDecode } from "../../assembly/codec/cobs";
 import { crc32 } from "../../assembly/codec/crc32";
-import { FRAME_BYTES_MAX, FRAME_CRC_BYTES, FRAME_HEADER_BYTES } from "../../assembly/codec/schema.generated";
+import { FRAME_BYTES_MAX, FRAME_CRC_BYTES, FRAME_HEADER_BYTES } from "../../assembly/codec/limits.generated";
 import { QUEUE_FULL } from "../../assembly/errors/codes.generated";
 import { hal_link_room, hal_link_send } from "./hal";
 import { reserve } from "./memory";

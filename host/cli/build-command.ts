@@ -1,9 +1,10 @@
 /** `tardi build`: an app's source to the image of a board. */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type BoardDefinition, boardNamed } from "../../boards/definitions/definition.ts";
 import { type BuiltApp, buildApp, buildSystem } from "../../boards/toolchain/build.ts";
 import type { NativeBuild, NativeImage } from "../../boards/toolchain/native/image.ts";
+import { TardigradeError } from "../../protocols/error.ts";
 import { note, print, printJson, progress, yellow } from "./output.ts";
 
 export interface BuildOptions {
@@ -11,6 +12,7 @@ export interface BuildOptions {
   readonly json?: boolean;
   readonly out?: string;
   readonly stats?: boolean;
+  readonly raft?: boolean;
 }
 
 /** Name of a hosted board's program in the output folder. */
@@ -20,6 +22,7 @@ const STATS_ROWS = 30;
 
 export async function buildCommand(path: string, options: BuildOptions): Promise<void> {
   const definition = boardNamed(options.board);
+  if (options.raft) return buildRaftCommand(path, definition, options);
   const line = options.json ? undefined : progress(`Building ${path} for ${definition.title}`);
   const app = await buildApp({ path, board: options.board });
   const native = await nativeBuild(definition, app);
@@ -56,6 +59,39 @@ export async function nativeBuild(
   if (definition.kind !== "native") return undefined;
   const { buildNative } = await import("../../boards/toolchain/native/image.ts");
   return buildNative(definition, app);
+}
+
+/** An image for a board among peers; written as NAME-BOARD.uf2 and flash.bin. */
+async function buildRaftCommand(
+  path: string,
+  definition: BoardDefinition,
+  { json, out, stats }: BuildOptions,
+): Promise<void> {
+  if (definition.kind !== "native")
+    throw new TardigradeError("BUILD_BOARD", `${definition.title} has no links to peers; pico has.`);
+  const { buildRaft } = await import("../../boards/toolchain/native/raft-image.ts");
+  const { flashOf, uf2Of } = await import("../../boards/toolchain/native/uf2.ts");
+  const image = await buildRaft(definition, path);
+  const { flashBytes, ramBytes, sizes } = image;
+  const { memoryBytes } = image.module;
+  if (out !== undefined) {
+    await mkdir(out, { recursive: true });
+    await writeFile(join(out, "flash.bin"), flashOf(definition, { base: image }));
+    const name = basename(path, ".ts");
+    await writeFile(join(out, `${name}-${definition.name}.uf2`), uf2Of(definition, { base: image }));
+  }
+  if (json)
+    return printJson({
+      board: definition.name,
+      flashBytes,
+      ramBytes,
+      memoryBytes,
+      ...(stats ? { sizes } : {}),
+    });
+  print(`flash: ${flashBytes} bytes`);
+  print(`RAM:   ${ramBytes} bytes, of which the module's memory ${memoryBytes}`);
+  if (stats) printStats("image", image);
+  if (out !== undefined) print(`written to ${out}`);
 }
 
 function printStats(part: string, image: NativeImage): void {

@@ -126,6 +126,7 @@ function addBuild(program: Command): void {
     .option("--out <folder>", "write the image")
     .option("--stats", "what takes flash and RAM, function by function")
     .option("--json", "sizes and capabilities as JSON")
+    .option("--raft", "for a board that agrees with two others, and has no gateway")
     .action(async (app, options) => (await import("./build-command.ts")).buildCommand(app, options));
   program
     .command("flash <app>")

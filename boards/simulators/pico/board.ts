@@ -171,9 +171,9 @@ export class PicoBoard {
     return machine.sleeps ? machine.wakeNanos / 1000 : this.nowUs;
   }
 
-  /** A copy of the flash as it is. */
-  flashImage(): Uint8Array {
-    return this.#flash.bytes.slice();
+  /** A copy of the flash as it is, or of a part of it. */
+  flashImage(from = 0, until = this.#flash.bytes.length): Uint8Array {
+    return this.#flash.bytes.slice(from, until);
   }
   /** Writes an image as a flasher does, from the start of flash; the rest is erased. The board must be off or in USB boot. */
   flashWrite(image: Uint8Array): void {
@@ -184,9 +184,9 @@ export class PicoBoard {
       );
     this.#flash.bytes.fill(0xff).set(image.subarray(0, this.#flash.bytes.length));
   }
-  /** A copy of RAM; what it last held while the power is off. */
-  ramImage(): Uint8Array {
-    return (this.#machine?.chip.sram ?? this.#ram).slice();
+  /** A copy of RAM, or of a part of it; what it last held while the power is off. */
+  ramImage(from = 0, until = RAM_BYTES): Uint8Array {
+    return (this.#machine?.chip.sram ?? this.#ram).slice(from, until);
   }
 
   get #timeNanos(): number {

@@ -38,7 +38,7 @@ export interface NativeBuild {
 }
 
 const CPU = ["-mcpu=cortex-m0plus", "-mthumb"];
-const CFLAGS = [
+export const CFLAGS = [
   ...CPU,
   ...MEANING_FLAGS,
   "-Os",
@@ -46,11 +46,29 @@ const CFLAGS = [
   "-fdata-sections",
   '-DSTACK_REGISTER="sp"',
 ];
-const LDFLAGS = [...CPU, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--build-id=none"];
-const PORT = ["vectors.S", "boot2.S", "start.c", "board.c", "uart.c", "flash.c", "pins.c", "divide.c"];
+export const LDFLAGS = [
+  ...CPU,
+  "-nostartfiles",
+  "--specs=nano.specs",
+  "-Wl,--gc-sections",
+  "-Wl,--build-id=none",
+];
+/** Of every image that starts a chip; the base has the rest of its port, and where its app is. */
+export const START: readonly string[] = [
+  "vectors.S",
+  "boot2.S",
+  "start.c",
+  "board.c",
+  "uart.c",
+  "flash.c",
+  "pins.c",
+  "divide.c",
+];
+/** Rings of UART1, where it is the console. */
+const CONSOLE = { CONSOLE_IN_BYTES: 32, CONSOLE_OUT_BYTES: 128 };
 /** What is small and seldom used goes into each image that uses it; the rest is the base's, behind the jump table. */
 const ROUNDING = ["float-pack.c", "float-round.c"];
-const ARITHMETIC = [...ROUNDING, "float32.c", "float64.c", "float-convert.c", "integer.c"];
+export const ARITHMETIC = [...ROUNDING, "float32.c", "float64.c", "float-convert.c", "integer.c"];
 const BOOT2_BYTES = 252;
 const HEADER_LENGTH_AT = 8;
 const HEADER_CRC_AT = 12;
@@ -82,6 +100,7 @@ async function buildBase(
     JOURNAL_BYTES: flash.journal.bytes,
     LINK_IN_BYTES: board.linkInBytes,
     LINK_OUT_BYTES: board.linkOutBytes,
+    ...CONSOLE,
     SYSTEM_RETAINED_BYTES: board.retainedBytes,
   };
   const symbols = {
@@ -116,17 +135,11 @@ async function buildBase(
     const inputs = [
       "system.c",
       ...COMMON_SOURCES.map((name) => join(port, "common", name)),
-      ...PORT.map((name) => join(port, board.port, name)),
+      ...[...START, "slot.c"].map((name) => join(port, board.port, name)),
       ...ARITHMETIC.map((name) => join(port, "cortex-m0plus", name)),
     ];
     await link(tools, folder, inputs, join(port, board.port, "base.ld"), defines, symbols);
-    const image = await readFile(join(folder, "image.bin"));
-    new DataView(image.buffer, image.byteOffset).setUint32(
-      BOOT2_BYTES,
-      boot2Crc(image.subarray(0, BOOT2_BYTES)),
-      true,
-    );
-    await writeFile(join(folder, "image.bin"), image);
+    await sealBoot2(folder);
   })) as [Uint8Array<ArrayBuffer>, unknown, Uint8Array];
   const sizes = sizesOf(new TextDecoder().decode(nm), "system", system.names, board.ram.address);
   return {
@@ -282,7 +295,16 @@ function tooLarge(error: unknown, app: BuiltApp, slotBytes: number, ramEnd: numb
   return new TardigradeError("BUILD_SIZE", what, { context: { component: "toolchain" }, cause: error });
 }
 
-async function link(
+/** Writes the CRC behind the second stage. */
+export async function sealBoot2(folder: string): Promise<void> {
+  const image = await readFile(join(folder, "image.bin"));
+  const crc = boot2Crc(image.subarray(0, BOOT2_BYTES));
+  new DataView(image.buffer, image.byteOffset).setUint32(BOOT2_BYTES, crc, true);
+  await writeFile(join(folder, "image.bin"), image);
+}
+
+/** Compiles and links `inputs` to image.elf and image.bin, and lists its symbols in nm.txt. */
+export async function link(
   { prefix }: CrossTools,
   folder: string,
   inputs: readonly string[],
@@ -317,7 +339,7 @@ async function link(
   await writeFile(join(folder, "nm.txt"), stdout);
 }
 
-function ramBytes(nm: Uint8Array, start: number, end: string): number {
+export function ramBytes(nm: Uint8Array, start: number, end: string): number {
   const line = new RegExp(`^([0-9a-f]+) .*\\b${end}$`, "m").exec(new TextDecoder().decode(nm));
   return line === null ? 0 : Number.parseInt(line[1] as string, 16) - start;
 }

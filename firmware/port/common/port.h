@@ -40,6 +40,12 @@ void port_link_write(const uint8_t* bytes, uint32_t length);
 /** Takes what came in, at most `capacity` bytes. */
 uint32_t port_link_read(uint8_t* bytes, uint32_t capacity);
 
+/* Links 0 and 1 to other boards, where the board is one among peers (peer.c): as above. A port without such boards leaves them out. */
+
+uint32_t port_peer_room(uint32_t link);
+void port_peer_write(uint32_t link, const uint8_t* bytes, uint32_t length);
+uint32_t port_peer_read(uint32_t link, uint8_t* bytes, uint32_t capacity);
+
 /* Flash. Addresses are offsets into the journal's area. */
 
 /** Bytes of the area, a multiple of PORT_FLASH_SECTOR, at least two sectors. */

@@ -1,14 +1,12 @@
-/** From reset to base_run(): memory, clocks, peripherals, then the app's image. */
+/** From reset to board_main(): memory, clocks, peripherals. */
 #include <string.h>
 
-#include "../common/base.h"
-#include "../common/port.h"
 #include "../wasm/traps.h"
 #include "board.h"
 #include "registers.h"
 #include "uart.h"
 
-extern uint8_t data_load[], data_start[], data_end[], bss_start[], bss_end[], app_ram_start[], app_ram_end[], slot_a[];
+extern uint8_t data_load[], data_start[], data_end[], bss_start[], bss_end[];
 
 void reset(void);
 
@@ -53,14 +51,7 @@ void reset(void) {
   unreset(RESET_IO_BANK0 | RESET_PADS_BANK0 | RESET_TIMER | RESET_UART0 | RESET_UART1 | RESET_ADC | RESET_PWM);
   board_start();
   uart_start();
-  const struct app_image* image = (const struct app_image*)(const void*)slot_a;
-  const char* problem = app_image_problem(image, SLOT_BYTES, ABI_ENTRIES, app_ram_start, app_ram_end);
-  if (problem != 0) {
-    port_console("no app: ");
-    port_console(problem);
-    port_console("\r\n");
-  }
-  base_run(problem == 0 ? image : 0);
+  board_main();
 }
 
 /** Nothing that is enabled lands here: the program counter or a register is wrong. */

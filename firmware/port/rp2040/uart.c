@@ -1,4 +1,6 @@
-/** Two UARTs, each with a ring a direction; the interrupt is the other side of every ring. */
+/**
+ * Two UARTs, each with a ring a direction; the interrupt is the other side of every ring. Link and console of the base, or both links of a board among peers.
+ */
 #include "uart.h"
 
 #include "../common/port.h"
@@ -7,8 +9,8 @@
 
 RING(link_in, LINK_IN_BYTES);
 RING(link_out, LINK_OUT_BYTES);
-RING(console_in, 32);
-RING(console_out, 128);
+RING(console_in, CONSOLE_IN_BYTES);
+RING(console_out, CONSOLE_OUT_BYTES);
 
 static void start(uint32_t base, uint32_t pin, uint32_t irq) {
   REGISTER(GPIO_CTRL(pin)) = FUNCTION_UART;
@@ -52,17 +54,32 @@ static void push(uint32_t base, struct ring* in, struct ring* out) {
   __asm__ volatile("cpsie i" ::: "memory");
 }
 
+static uint32_t take(struct ring* in, uint8_t* bytes, uint32_t capacity) {
+  uint32_t length = 0;
+  while (length < capacity && ring_take(in, bytes + length)) length += 1;
+  return length;
+}
+
 uint32_t port_link_room(void) {
-  return ring_room(&link_out);
+  return port_peer_room(0);
 }
 void port_link_write(const uint8_t* bytes, uint32_t length) {
-  for (uint32_t index = 0; index < length; index += 1) ring_put(&link_out, bytes[index]);
-  push(UART0, &link_in, &link_out);
+  port_peer_write(0, bytes, length);
 }
 uint32_t port_link_read(uint8_t* bytes, uint32_t capacity) {
-  uint32_t length = 0;
-  while (length < capacity && ring_take(&link_in, bytes + length)) length += 1;
-  return length;
+  return port_peer_read(0, bytes, capacity);
+}
+uint32_t port_peer_room(uint32_t link) {
+  return ring_room(link == 0 ? &link_out : &console_out);
+}
+void port_peer_write(uint32_t link, const uint8_t* bytes, uint32_t length) {
+  struct ring* out = link == 0 ? &link_out : &console_out;
+  for (uint32_t index = 0; index < length; index += 1) ring_put(out, bytes[index]);
+  if (link == 0) push(UART0, &link_in, &link_out);
+  else push(UART1, &console_in, &console_out);
+}
+uint32_t port_peer_read(uint32_t link, uint8_t* bytes, uint32_t capacity) {
+  return take(link == 0 ? &link_in : &console_in, bytes, capacity);
 }
 void port_console(const char* line) {
   while (*line != 0) ring_put(&console_out, (uint8_t)*line++);

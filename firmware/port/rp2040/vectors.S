@@ -28,6 +28,8 @@
     .word unexpected
     .endr
 
+/* A board among peers has no app in a slot, and no table. */
+#ifdef ABI_ENTRIES
     .macro ENTRY_STUB function
     push {r0, r1}
     ldr r0, 1f
@@ -38,3 +40,4 @@
 
 #define ENTRY(name, function) ENTRY_STUB function
 #include "../common/abi.def"
+#endif
