@@ -1,20 +1,19 @@
 /**
- * Clients of a simulated store: each does one thing after the other through the shipped client, and notes what it asked and was told. Values are
+ * Clients of a store, simulated or real: each does one thing after the other through the shipped client, and notes what it asked and was told. Values are
  * unlike each other, so that a write that is lost or done twice shows. Of a key only so many operations are made; then comes another, because what
  * has to be searched to judge a key grows with what is uncertain of it.
  */
+
+import type { OpenKvChannel } from "../../cluster/client/channel.ts";
 import { KvClient, type WriteResult } from "../../cluster/client/kv-client.ts";
 import type { KvEvent } from "../../cluster/kv/events.ts";
 import type { Core } from "../../core/core.ts";
 import { createBackoff } from "../../core/policy/backoff.ts";
-import type { SimulatedClock } from "../clock.ts";
-import type { PeerNetwork } from "../peer-network.ts";
+import type { Clock } from "../../io/seams.ts";
 import type { SeededRandom } from "../random.ts";
-import { simulatedChannels } from "./channels.ts";
 import type { History, KvInput, KvOutput } from "./history.ts";
+import { numberOf } from "./judge.ts";
 import { type Locks, LockUser } from "./locks.ts";
-import { numberOf } from "./reference.ts";
-import type { SimulatedNode } from "./simulated-node.ts";
 
 const KEYS = 5;
 const TIMEOUT_MS = 4_000;
@@ -23,10 +22,10 @@ const utf8 = new TextEncoder();
 
 export interface ClientsOptions {
   readonly core: Core;
-  readonly clock: SimulatedClock;
+  readonly clock: Clock;
   readonly random: SeededRandom;
-  readonly network: PeerNetwork;
-  readonly processes: ReadonlyMap<number, SimulatedNode>;
+  /** How the client of that number reaches nodes. */
+  readonly connect: (client: number, random: SeededRandom) => OpenKvChannel;
   /** Grows as nodes are added. */
   readonly endpoints: readonly string[];
   readonly history: History;
@@ -62,15 +61,15 @@ class Workload {
 
 export class Clients {
   readonly #workload: Workload;
-  readonly #clients: SimulatedClient[] = [];
+  readonly #clients: StoreClient[] = [];
   /** Beside the others, and never cut off. */
-  readonly #prober: SimulatedClient;
+  readonly #prober: StoreClient;
   readonly counts = { ok: 0, uncertain: 0, refused: 0 };
   #running = false;
 
   constructor(options: ClientsOptions) {
     this.#workload = new Workload(options.operationsAKey);
-    const client = (number: number) => new SimulatedClient(number, options, this.#workload, this.counts);
+    const client = (number: number) => new StoreClient(number, options, this.#workload, this.counts);
     for (let number = 0; number < options.count; number += 1) this.#clients.push(client(number));
     this.#prober = client(options.count);
   }
@@ -98,7 +97,7 @@ export class Clients {
   }
 }
 
-class SimulatedClient {
+class StoreClient {
   readonly #number: number;
   readonly #options: ClientsOptions;
   readonly #workload: Workload;
@@ -109,7 +108,7 @@ class SimulatedClient {
   isBusy = false;
 
   constructor(number: number, options: ClientsOptions, workload: Workload, counts: Clients["counts"]) {
-    const { core, clock, network, processes } = options;
+    const { core, clock, connect } = options;
     this.#number = number;
     this.#options = options;
     this.#workload = workload;
@@ -118,13 +117,7 @@ class SimulatedClient {
     this.#random = random;
     this.#client = new KvClient({
       endpoints: options.endpoints,
-      open: simulatedChannels({
-        network,
-        clock,
-        random: random.fork("channels"),
-        processes,
-        host: 1000 + number,
-      }),
+      open: connect(number, random.fork("channels")),
       clock,
       backoff: createBackoff({ core, random: random.fork("backoff") }, { baseMs: 10, capMs: 300 }),
       ...{ timeoutMs: TIMEOUT_MS, silenceMs: SILENCE_MS },

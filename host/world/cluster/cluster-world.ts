@@ -16,8 +16,8 @@ import type { RaftMember } from "../../core/raft.ts";
 import { SimulatedClock } from "../clock.ts";
 import { SimulatedCrash } from "../disk.ts";
 import { PeerNetwork } from "../peer-network.ts";
-import { seededRandom } from "../random.ts";
-import { addressOf } from "./channels.ts";
+import { type SeededRandom, seededRandom } from "../random.ts";
+import { addressOf, simulatedChannels } from "./channels.ts";
 import { Clients } from "./clients.ts";
 import { type Fault, Faults } from "./faults.ts";
 import { History } from "./history.ts";
@@ -79,6 +79,8 @@ const LOOK_MS = 1_000;
 const PROGRESS_MS = 30_000;
 const PROBE_MS = 100;
 const OPERATIONS_A_KEY = 60;
+/** Hosts of clients, beside the nodes'. */
+const FIRST_CLIENT = 1000;
 const STEPS_MAX = 4_000_000;
 
 export async function runClusterWorld(options: ClusterWorldOptions): Promise<ClusterWorldReport> {
@@ -129,10 +131,13 @@ class ClusterWorld {
       ...{
         core,
         clock,
-        network: this.#network,
-        processes: this.#processes,
         history: this.#history,
         locks: this.#locks,
+        connect: (number: number, own: SeededRandom) =>
+          simulatedChannels({
+            ...{ clock, network: this.#network, processes: this.#processes },
+            ...{ random: own, host: FIRST_CLIENT + number },
+          }),
       },
       ...{
         random: random.fork("clients"),
@@ -152,7 +157,7 @@ class ClusterWorld {
         ...{ clock, network: this.#network, random: random.fork("faults") },
         ...{ isHostile, syncMs: this.#syncMs },
         processes: () => [...this.#processes.values()],
-        hosts: Array.from({ length: clients }, (_, at) => 1000 + at),
+        hosts: Array.from({ length: clients }, (_, at) => FIRST_CLIENT + at),
         crash: (member, kind) => this.#crash(member, kind),
         leader: () => this.#leader(),
         changeMembers: () => this.#changeMembers(),

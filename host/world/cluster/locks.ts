@@ -4,7 +4,7 @@
  * never takes a token below one that it has seen.
  */
 import type { KvClient } from "../../cluster/client/kv-client.ts";
-import type { SimulatedClock } from "../clock.ts";
+import type { Clock } from "../../io/seams.ts";
 import type { SeededRandom } from "../random.ts";
 
 export const LEASE_TTL_MS = 3_000;
@@ -51,7 +51,7 @@ export class Locks {
 export interface LockUserParts {
   readonly number: number;
   readonly client: KvClient;
-  readonly clock: SimulatedClock;
+  readonly clock: Clock;
   readonly random: SeededRandom;
   readonly locks: Locks;
 }
