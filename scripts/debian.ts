@@ -19,6 +19,8 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "chromium", proof: "/usr/bin/chromium" },
   { name: "fonts-dejavu-core", proof: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" },
   { name: "socat", proof: "/usr/bin/socat" },
+  { name: "iproute2", proof: "/usr/sbin/ip" },
+  { name: "nftables", proof: "/usr/sbin/nft" },
 ];
 
 const missing = () => PACKAGES.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);

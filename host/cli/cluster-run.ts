@@ -18,7 +18,7 @@ import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import { nodeNetwork } from "../io/network.ts";
 import { systemRandom } from "../io/random.ts";
-import type { Logger } from "../io/seams.ts";
+import type { Logger, Network } from "../io/seams.ts";
 import { createLogger, type LoggerLevel } from "../observe/logger.ts";
 import { openLmdbState } from "../store/lmdb-state.ts";
 import { note, progress } from "./output.ts";
@@ -37,6 +37,8 @@ export interface ClusterNodeOptions {
   /** Entries held in memory, a power of two. */
   readonly entries: number;
   readonly logger: Logger;
+  /** The machine's own without. */
+  readonly network?: Network;
 }
 
 export interface ClusterNode {
@@ -56,7 +58,7 @@ export async function openClusterNode(options: ClusterNodeOptions): Promise<Clus
       "ARGUMENT",
       `Node ${id} is not among the nodes; name it with --node ${id}=PEER/CLIENT.`,
     );
-  const [clock, random, network] = [systemClock(), systemRandom(), nodeNetwork()];
+  const [clock, random, network] = [systemClock(), systemRandom(), options.network ?? nodeNetwork()];
   const core = openCore(readCoreBytes());
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {

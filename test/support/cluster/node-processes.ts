@@ -7,6 +7,9 @@ import type { KvClient } from "../../../host/cluster/client/kv-client.ts";
 import type { KvNodeStatus } from "../../../host/cluster/kv-node.ts";
 import { ended, freePort, running } from "../processes.ts";
 
+/** Shorter than by default: a test waits for elections. */
+const TIMES = ["--election-ms", "300", "--heartbeat-ms", "60"];
+
 export class NodeProcesses {
   readonly ids = [1, 2, 3];
   readonly endpoints: readonly string[];
@@ -36,7 +39,7 @@ export class NodeProcesses {
     const nodes = this.ids.map((node) => `${node}=${this.#peers[node - 1]}/${this.endpoints[node - 1]}`);
     const args = ["cluster", "run", "--id", String(id), ...nodes.flatMap((node) => ["--node", node])];
     const child = await running(
-      [...args, "--data", join(this.#folder, String(id)), "--log-level", "error", "--announce"],
+      [...args, ...TIMES, "--data", join(this.#folder, String(id)), "--log-level", "error", "--announce"],
       /"ready"/,
       this.#folder,
     );

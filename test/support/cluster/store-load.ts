@@ -2,6 +2,8 @@
 import type { OpenKvChannel } from "../../../host/cluster/client/channel.ts";
 import { KvClient } from "../../../host/cluster/client/kv-client.ts";
 import type { KvEvent } from "../../../host/cluster/kv/events.ts";
+import { openCore } from "../../../host/core/core.ts";
+import { readCoreBytes } from "../../../host/core/core-bytes.ts";
 import { createBackoff } from "../../../host/core/policy/backoff.ts";
 import { systemClock } from "../../../host/io/clock.ts";
 import { Clients } from "../../../host/world/cluster/clients.ts";
@@ -9,7 +11,6 @@ import { History } from "../../../host/world/cluster/history.ts";
 import { judgeAnswers } from "../../../host/world/cluster/judge.ts";
 import { Locks } from "../../../host/world/cluster/locks.ts";
 import { seededRandom } from "../../../host/world/random.ts";
-import { openTestCore } from "../core.ts";
 
 const OPERATIONS_A_KEY = 60;
 const STEPS_MAX = 10_000_000;
@@ -24,7 +25,7 @@ export interface StoreLoadOptions {
 }
 
 export class StoreLoad {
-  readonly #core = openTestCore();
+  readonly #core = openCore(readCoreBytes());
   readonly #clock = systemClock();
   readonly #options: StoreLoadOptions;
   readonly #history = new History();
