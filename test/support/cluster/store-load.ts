@@ -33,7 +33,7 @@ export class StoreLoad {
   readonly #clients: Clients;
   /** All changes of the clients' keys, as one who watches from the first on is told. */
   readonly #changes: KvEvent[] = [];
-  readonly #watcher: KvClient;
+  #watcher: KvClient | undefined;
   #isOver = false;
 
   constructor(options: StoreLoadOptions) {
@@ -44,7 +44,6 @@ export class StoreLoad {
       ...{ history: this.#history, locks: this.#locks, connect: () => open },
       ...{ count: clients, operationsAKey: OPERATIONS_A_KEY },
     });
-    this.#watcher = this.newClient(10_000);
   }
 
   newClient(timeoutMs: number, endpoints = this.#options.endpoints): KvClient {
@@ -86,8 +85,12 @@ export class StoreLoad {
     return this.#clock.monotonicMs() - began;
   }
 
+  /** At one node after the other: one that was sent a snapshot no longer knows what happened before it. */
   async #watch(): Promise<void> {
-    while (!this.#isOver) {
+    const { endpoints } = this.#options;
+    for (let turn = 0; !this.#isOver; turn += 1) {
+      const at = turn % endpoints.length;
+      this.#watcher = this.newClient(10_000, [...endpoints.slice(at), ...endpoints.slice(0, at)]);
       await this.#watcher
         .watch({
           keys: { from: "k", to: "l" },
@@ -95,6 +98,7 @@ export class StoreLoad {
           onEvents: (events) => this.#changes.push(...events),
         })
         .catch(() => undefined);
+      this.#watcher.close();
       await this.pause(20);
     }
   }
@@ -122,6 +126,6 @@ export class StoreLoad {
     this.#isOver = true;
     this.#clients.stop();
     this.#clients.close();
-    this.#watcher.close();
+    this.#watcher?.close();
   }
 }
