@@ -160,7 +160,11 @@ export function judgeHello(session: Session, hello: Hello): HelloVerdict {
   const before = { boot: oldestBoot, seq: Math.max(oldestSeq, 1) - 1 };
   const replaced = isReplaced(session, hello);
   if (!session.known || replaced) {
-    const gaps = before.seq > 0 ? [gapTo(before, 1, "adopted")] : [];
+    const gaps: Gap[] = [];
+    // Nothing of this device is here, so its first message is as lost as its last.
+    const lost = lostGap({ boot: 1, seq: 0 }, hello);
+    if (lost !== undefined) gaps.push(lost);
+    if (before.seq > 0) gaps.push(gapTo(before, 1, "adopted"));
     return { kind: "accept", ...before, replaced, gaps };
   }
   const gaps: Gap[] = [];
@@ -188,7 +192,7 @@ function isReplaced(session: Session, hello: Hello): boolean {
  * What a power cut may have taken and this gateway has not stored: everything after the watermark, the boots between
  * included, for a ring that held messages of several boots is lost as a whole, and only the last cut is stated.
  */
-function lostGap(session: Session, hello: Hello): Gap | undefined {
+function lostGap(session: Pick<Session, "boot" | "seq">, hello: Hello): Gap | undefined {
   const { lostBoot, lostTo } = hello;
   if (lostBoot === undefined || lostTo === undefined) return undefined;
   if (lostBoot < session.boot || lostBoot >= hello.boot) return undefined;

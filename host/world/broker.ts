@@ -48,6 +48,7 @@ export class SimulatedBroker implements Broker {
   readonly #clients = new Set<SimulatedClient>();
   readonly #own: SimulatedClient;
   #dropped = 0;
+  #notBeforeMs = 0;
 
   constructor(options: SimulatedBrokerOptions = {}) {
     this.#options = options;
@@ -127,7 +128,12 @@ export class SimulatedBroker implements Broker {
   #later(call: () => void): void {
     const { clock, latencyMs = 0 } = this.#options;
     if (clock === undefined) queueMicrotask(call);
-    else clock.alarm(latencyMs, call);
+    else {
+      // Nothing overtakes what came before, also when the latency falls: MQTT keeps the order of a connection.
+      const nowMs = clock.monotonicMs();
+      this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + latencyMs);
+      clock.alarm(this.#notBeforeMs - nowMs, call);
+    }
   }
 }
 

@@ -4,8 +4,8 @@
  * every reading once, or state the range it is missing from.
  */
 import { describe, expect, test } from "vitest";
-import type { LogRecord } from "../../../host/gateway/record.ts";
 import type { SeededRandom } from "../../../host/world/random.ts";
+import { DeviceAccount } from "../../../host/world/site/account.ts";
 import type { DeviceModel } from "../../support/device-model.ts";
 import { GatewayWorld } from "../../support/gateway-world.ts";
 
@@ -58,49 +58,22 @@ async function live(seed: number): Promise<{ world: GatewayWorld; devices: Devic
   return { world, devices, crashes };
 }
 
-/** How often a (boot, seq) is stored, and whether a stated range covers it. */
-function account(records: readonly LogRecord[], device: string) {
-  const stored = new Map<string, number[]>();
-  const ranges: { boot: number; from: number; toBoot: number; to: number }[] = [];
-  for (const { device: whose, body } of records) {
-    if (whose !== device) continue;
-    if (body.type === "hello") ranges.push(...body.gaps);
-    if (body.type === "gap") ranges.push(body.gap);
-    if (body.type !== "message") continue;
-    const { message } = body;
-    if (message.kind === "drop") {
-      const { boot, from, seq } = message;
-      ranges.push({ boot, from, toBoot: boot, to: seq });
-    }
-    if (message.kind !== "telemetry") continue;
-    const key = `${message.boot} ${message.seq}`;
-    stored.set(key, [...(stored.get(key) ?? []), message.readings.length]);
-  }
-  const stated = (boot: number, seq: number): boolean =>
-    ranges.some(
-      ({ boot: first, from, toBoot, to }) =>
-        (boot > first || (boot === first && seq >= from)) &&
-        (boot < toBoot || (boot === toBoot && seq <= to)),
-    );
-  return { stored, stated };
-}
-
 describe("nothing is lost and nothing is stored twice", () => {
   test.each(Array.from({ length: 40 }, (_, index) => index + 1))("seed %i", async (seed) => {
     const { world, devices } = await live(seed);
     expect(devices.map((device) => device.held)).toEqual([0, 0]);
     const records = await world.records();
     for (const [index, device] of devices.entries()) {
-      const { stored, stated } = account(records, index === 0 ? "one" : "two");
+      const account = new DeviceAccount(records, index === 0 ? "one" : "two");
       expect(device.produced.length).toBeGreaterThan(0);
       for (const { boot, seq, index: reading } of device.produced) {
-        const copies = stored.get(`${boot} ${seq}`) ?? [];
+        const copies = account.copies(boot, seq);
         const where = `device ${index} boot ${boot} seq ${seq}`;
         expect(copies.length, `${where} is stored once at most`).toBeLessThanOrEqual(1);
         if (copies.length === 1) {
           expect(copies[0], `${where} is whole`).toBeGreaterThan(reading);
-          expect(stated(boot, seq), `${where} is stored and stated as missing`).toBe(false);
-        } else expect(stated(boot, seq), `${where} is lost without a word`).toBe(true);
+          expect(account.isStated(boot, seq), `${where} is stored and stated as missing`).toBe(false);
+        } else expect(account.isStated(boot, seq), `${where} is lost without a word`).toBe(true);
       }
     }
   });

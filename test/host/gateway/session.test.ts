@@ -135,6 +135,15 @@ describe("hellos", () => {
     expect(judgeHello(newSession("pot"), hello({ minor: 9 })).kind).toBe("accept");
   });
 
+  test("an unknown device that lost its power before it was heard: what it lost is a gap", () => {
+    const lost = { lostBoot: 2, lostTo: 1024 };
+    expect(judgeHello(newSession("d"), hello({ boot: 3, ...lost }))).toMatchObject({
+      gaps: [{ boot: 1, from: 1, toBoot: 2, to: 1024, reason: "power-cut" }],
+    });
+    // Boot 2 is still held: nothing of it is lost.
+    const holding = hello({ boot: 3, oldestBoot: 2, oldestSeq: 1, ...lost });
+    expect(judgeHello(newSession("d"), holding)).toMatchObject({ gaps: [] });
+  });
   test("an unknown device is adopted where it stands, what came before is a gap", () => {
     expect(judgeHello(newSession("pot"), hello())).toMatchObject({ boot: 1, seq: 0, gaps: [] });
     expect(judgeHello(newSession("pot"), hello({ boot: 4, oldestSeq: 9 }))).toMatchObject({
