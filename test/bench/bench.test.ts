@@ -11,6 +11,7 @@ import { logSuite } from "../../bench/log.ts";
 import { interleave, median, type SuiteOptions, sameChecksum, versionOf } from "../../bench/measure.ts";
 import { mosquittoBinary } from "../../bench/mosquitto.ts";
 import { ArrivalBook } from "../../bench/punctuality.ts";
+import { raftSuite } from "../../bench/raft.ts";
 import { benchRow, formatRows } from "../../bench/rows.ts";
 import { virtualSuite } from "../../bench/virtual.ts";
 import { expectRows } from "../support/bench-rows.ts";
@@ -55,6 +56,12 @@ describe("suites, small", () => {
     const rows = await lockfreeSuite(options);
     expectRows(rows);
     expect(rows.filter(({ goal }) => goal !== null)).toHaveLength(5);
+  });
+
+  test("raft: three nodes hold what was put into them", async () => {
+    const rows = await raftSuite({ ...options, etcd: false });
+    expectRows(rows);
+    expect(rows.map(({ peer }) => peer.name)).toEqual(["fdatasync"]);
   });
 
   test("log: the segment log and lmdb read back the same records", async () => {
