@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Child, ROOT } from "./child.ts";
 import { startCluster } from "./cluster-process.ts";
 import { type Cluster, etcdBinary, etcdVersion, startEtcd } from "./etcd.ts";
-import type { KvJob, KvResult } from "./kv-load.ts";
+import type { KvJob, KvResult, KvSum } from "./kv-load.ts";
 import { interleave, type SuiteOptions, scaled, short } from "./measure.ts";
 import { raftRows } from "./raft-rows.ts";
 import { rawSyncRate } from "./raw-sync.ts";
@@ -28,6 +28,8 @@ const RAW_SYNCS = 300;
 export interface RaftRound extends KvResult {
   /** Processor microseconds of all three nodes, a put. */
   readonly cpuUs: number;
+  /** Of what the store then holds. */
+  readonly checksum: number;
 }
 
 export async function raftSuite(options: RaftSuiteOptions): Promise<BenchRow[]> {
@@ -94,5 +96,8 @@ async function roundOf(cluster: Cluster, client: Child, job: Omit<KvJob, "port">
   const before = cpu();
   client.send({ ...job, port });
   const result = (await client.next("result")) as unknown as KvResult;
-  return { ...result, cpuUs: ((cpu() - before) * 1e6) / job.count };
+  const cpuUs = ((cpu() - before) * 1e6) / job.count;
+  client.send({ ...job, port, count: 0 });
+  const { checksum } = (await client.next("sum")) as unknown as KvSum;
+  return { ...result, cpuUs, checksum };
 }
