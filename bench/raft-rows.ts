@@ -2,15 +2,18 @@
 import { release } from "node:os";
 import { median, sameChecksum, spread } from "./measure.ts";
 import type { RaftRound } from "./raft.ts";
+import type { MemoryResult } from "./raft-memory.ts";
 import { type BenchRow, benchRow } from "./rows.ts";
 
 const THROUGHPUT_GOAL = 5;
 const LATENCY_GOAL = 1;
+const COMMITS_MIN = 250_000;
 
 export interface RaftResults {
   /** By "store concurrency". */
   readonly measured: ReadonlyMap<string, readonly RaftRound[]>;
   readonly syncRates: readonly number[];
+  readonly memory: readonly MemoryResult[];
   /** Version, where it took part. */
   readonly etcd: string | undefined;
 }
@@ -34,7 +37,22 @@ export function raftRows(results: RaftResults): BenchRow[] {
     checksum: checksumOf(results, most),
     note: `4 KiB written in place and synced, rounds ${spread(syncRates)}`,
   });
-  return [...rows, disk];
+  return [...rows, disk, memoryRow(results.memory)];
+}
+
+function memoryRow(rounds: readonly MemoryResult[]): BenchRow {
+  const rates = rounds.map(({ perSecond }) => perSecond);
+  const checksums = rounds.flatMap((round) => round.checksums);
+  return benchRow({
+    claim: "commands committed and applied by three nodes in one process, no disk",
+    unit: "1/s",
+    better: "more",
+    ours: median(rates),
+    peer: { name: "bound", version: "", value: COMMITS_MIN },
+    goal: 1,
+    checksum: sameChecksum(Object.fromEntries(checksums.map((checksum, at) => [`node ${at}`, checksum]))),
+    note: `64 bytes each, 256 proposed at a time; rounds ${spread(rates)}`,
+  });
 }
 
 function roundsOf({ measured }: RaftResults, store: string, concurrency: number): readonly RaftRound[] {

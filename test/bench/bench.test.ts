@@ -61,7 +61,7 @@ describe("suites, small", () => {
   test("raft: three nodes hold what was put into them", async () => {
     const rows = await raftSuite({ ...options, etcd: false });
     expectRows(rows);
-    expect(rows.map(({ peer }) => peer.name)).toEqual(["fdatasync"]);
+    expect(rows.map(({ peer }) => peer.name)).toEqual(["fdatasync", "bound"]);
   });
 
   test("log: the segment log and lmdb read back the same records", async () => {
