@@ -54,6 +54,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 5,
     load: async () => (await import("./raft.ts")).raftSuite,
   },
+  world: {
+    about: "node-seconds with faults that a simulated cluster lives through in a minute",
+    rounds: 3,
+    load: async () => (await import("./world.ts")).worldSuite,
+  },
   log: {
     about: "durable appends to the segment log, beside raw fdatasync and lmdb",
     rounds: 5,
