@@ -49,6 +49,16 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 7,
     load: async () => (await import("./lockfree.ts")).lockfreeSuite,
   },
+  raft: {
+    about: "puts into three nodes with their logs synced, beside three etcd (Debian package etcd-server)",
+    rounds: 5,
+    load: async () => (await import("./raft.ts")).raftSuite,
+  },
+  world: {
+    about: "node-seconds with faults that a simulated cluster lives through in a minute",
+    rounds: 3,
+    load: async () => (await import("./world.ts")).worldSuite,
+  },
   log: {
     about: "durable appends to the segment log, beside raw fdatasync and lmdb",
     rounds: 5,

@@ -1,8 +1,8 @@
-/** Debian packages that tests talk to. Installed where this may, named where it may not: a test is never skipped for one. */
+/** Debian packages that tests and benchmarks talk to. Installed where this may, named where it may not: a test is never skipped for one. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-interface DebianPackage {
+export interface DebianPackage {
   readonly name: string;
   /** A file that is there when it is installed. */
   readonly proof: string;
@@ -23,13 +23,12 @@ const PACKAGES: readonly DebianPackage[] = [
   { name: "nftables", proof: "/usr/sbin/nft" },
 ];
 
-const missing = () => PACKAGES.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);
-
-/** False, with the names said, when some are missing and cannot be installed. */
-export function installDebianPackages(): boolean {
+/** False, with the names said, when some are missing and cannot be installed. By default, what the tests need. */
+export function installDebianPackages(packages: readonly DebianPackage[] = PACKAGES): boolean {
+  const missing = () => packages.filter(({ proof }) => !existsSync(proof)).map(({ name }) => name);
   const names = missing();
   if (names.length === 0) return true;
-  console.error(`tests need the Debian packages ${names.join(", ")}; installing them`);
+  console.error(`the Debian packages ${names.join(", ")} are needed; installing them`);
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     spawnSync("apt-get", ["update", "-q"], { stdio: ["ignore", 2, 2], env });
@@ -41,7 +40,7 @@ export function installDebianPackages(): boolean {
   const still = missing();
   if (still.length > 0)
     console.error(
-      `missing: ${still.join(", ")}. Install them (apt-get install ${still.join(" ")}) and run the tests again.`,
+      `missing: ${still.join(", ")}. Install them (apt-get install ${still.join(" ")}) and run it again.`,
     );
   return still.length === 0;
 }

@@ -11,6 +11,7 @@
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
 import type { StateStore } from "../store/state-store.ts";
+import { writeBehind } from "../store/write-behind.ts";
 import { parseAddress } from "./address.ts";
 import { kvReplica } from "./driver/kv-replica.ts";
 import type { DriverStatus, RaftDriverOptions } from "./driver/options.ts";
@@ -33,7 +34,7 @@ const LEASE_TICK_MS = 500;
 export interface KvNodeOptions
   extends Omit<RaftDriverOptions<KvResults>, "machine">,
     Pick<KvMachineOptions, "limits" | "watch"> {
-  /** Durable after flush(). */
+  /** Durable after flush(). It is written behind the log: what it lacks after a crash comes from there. */
   readonly store: StateStore;
   /** Where nodes are, before the store says so; a leader writes there what it does not say yet. */
   readonly nodes?: ReadonlyMap<number, NodeAddresses>;
@@ -65,6 +66,7 @@ export class KvNode {
   readonly #machine: KvMachine;
   readonly #driver: RaftDriver<KvResults>;
   readonly #clock: Clock;
+  readonly #store: StateStore;
   readonly #nodes: ReadonlyMap<number, NodeAddresses>;
   readonly #leaseTickMs: number;
   #peerWatcher: Watcher;
@@ -76,9 +78,11 @@ export class KvNode {
 
   /** Throws what KvMachine.open() and the driver throw. */
   constructor(options: KvNodeOptions) {
-    const { store, limits, watch, clock, nodes = new Map(), leaseTickMs = LEASE_TICK_MS } = options;
+    const { limits, watch, clock, nodes = new Map(), leaseTickMs = LEASE_TICK_MS } = options;
+    const store = writeBehind({ store: options.store, clock });
     this.id = options.id;
     this.#clock = clock;
+    this.#store = store;
     this.#nodes = nodes;
     this.#leaseTickMs = leaseTickMs;
     this.#machine = KvMachine.open({
@@ -178,6 +182,8 @@ export class KvNode {
   async stop(): Promise<void> {
     for (const dispose of this.#disposers) dispose();
     await this.#driver.stop();
+    // What is lost here comes from the log.
+    await this.#store.close().catch(() => undefined);
   }
 
   #put(key: string, value: string): Promise<KvResult> {

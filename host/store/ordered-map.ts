@@ -32,6 +32,11 @@ export class OrderedMap<V> {
     return true;
   }
 
+  /** In the order of the keys; the map must not change meanwhile. */
+  forEach(visit: (key: string, value: V) => void): void {
+    for (const block of this.#blocks) for (const key of block) visit(key, this.#values.get(key) as V);
+  }
+
   /** Entries with from <= key < to; the list is the caller's. */
   range(options: {
     readonly from: string;

@@ -20,8 +20,14 @@ export interface StateTransaction extends StateReader {
 }
 
 export interface StateStore extends StateReader {
-  /** Runs `work` synchronously; a throw rolls back. Resolves when committed (visible), not necessarily synced. */
-  transaction(work: (transaction: StateTransaction) => void): Promise<void>;
+  /**
+   * Runs `work` synchronously; a throw rolls back. Resolves when committed (visible), not necessarily synced. One that is large changes more
+   * than a store should keep in memory.
+   */
+  transaction(
+    work: (transaction: StateTransaction) => void,
+    options?: { readonly isLarge?: boolean },
+  ): Promise<void>;
   /** Resolves when everything committed before is durable. */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -11,8 +11,10 @@ import { logSuite } from "../../bench/log.ts";
 import { interleave, median, type SuiteOptions, sameChecksum, versionOf } from "../../bench/measure.ts";
 import { mosquittoBinary } from "../../bench/mosquitto.ts";
 import { ArrivalBook } from "../../bench/punctuality.ts";
+import { raftSuite } from "../../bench/raft.ts";
 import { benchRow, formatRows } from "../../bench/rows.ts";
 import { virtualSuite } from "../../bench/virtual.ts";
+import { worldSuite } from "../../bench/world.ts";
 import { expectRows } from "../support/bench-rows.ts";
 
 let folder = "";
@@ -55,6 +57,18 @@ describe("suites, small", () => {
     const rows = await lockfreeSuite(options);
     expectRows(rows);
     expect(rows.filter(({ goal }) => goal !== null)).toHaveLength(5);
+  });
+
+  test("raft: three nodes hold what was put into them", async () => {
+    const rows = await raftSuite({ ...options, etcd: false });
+    expectRows(rows);
+    expect(rows.map(({ peer }) => peer.name)).toEqual(["fdatasync", "bound"]);
+  });
+
+  test("world: a seed is the same world in each round", async () => {
+    const rows = await worldSuite(options);
+    expectRows(rows);
+    expect(rows[0]?.note).toContain("messages");
   });
 
   test("log: the segment log and lmdb read back the same records", async () => {

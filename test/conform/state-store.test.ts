@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { openLmdbState } from "../../host/store/lmdb-state.ts";
 import { memoryState } from "../../host/store/memory-state.ts";
 import type { StateStore } from "../../host/store/state-store.ts";
+import { writeBehind } from "../../host/store/write-behind.ts";
 
 const folders: string[] = [];
 afterEach(() => {
@@ -20,7 +21,18 @@ const STORES: Record<string, () => Promise<StateStore>> = {
     folders.push(folder);
     return openLmdbState({ path: folder });
   },
+  "write-behind": async () => behind(memoryState(), {}),
+  // Every second transaction or so is written below.
+  "write-behind, small": async () => behind(memoryState(), { keysMax: 2, bytesMax: 16 }),
 };
+
+function behind(
+  store: StateStore,
+  bounds: { readonly keysMax?: number; readonly bytesMax?: number },
+): StateStore {
+  const clock = { monotonicMs: () => 0, wallMs: () => 0, alarm: () => () => undefined };
+  return writeBehind({ store, clock, ...bounds });
+}
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 const keysOf = (entries: Iterable<readonly [string, Uint8Array]>) => [...entries].map(([key]) => key);

@@ -28,6 +28,11 @@ export class LogFeeder {
     this.#handedSequence = raft.stateSequence;
   }
 
+  /** Nothing waits for the disk. */
+  get isIdle(): boolean {
+    return this.#saves.length === 0;
+  }
+
   /** Gives the log what it has not been given. */
   feed(): void {
     const raft = this.#raft;

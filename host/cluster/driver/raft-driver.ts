@@ -7,7 +7,8 @@
  *   time ──► tick ─────┘                      └─► machine.apply ──► results, reads
  *
  * A round comes once a turn of the event loop, after all that came in it, so that what came together is saved by one sync and sent in
- * one message (group commit). Saving, sending and applying overlap: Raft holds back the messages that say what is not durable yet. Entries
+ * one message (group commit). While the disk works, a leader holds the entries that come for a millisecond at most, so that its peers get fewer
+ * messages and sync them together; what is committed is told with them. Saving, sending and applying overlap: Raft holds back the messages that say what is not durable yet. Entries
  * are applied when they are committed and durable here, so that the state is never ahead of the log.
  *
  * Entries are kept until half of the log is used; then the state is made durable, and the older three quarters of what is applied go. A
@@ -31,6 +32,11 @@ const COMPACT_FILL = 0.5;
 const COMPACT_ANYWAY_FILL = 0.85;
 /** Of the entries that are held, the share that stays for peers that are a little behind. */
 const KEEP_SHARE = 0.25;
+/** That entries are committed is told to the peers with the next entries, or after so long. */
+const NEWS_MS = 1;
+/** A message's first byte: an answer to entries (assembly/consensus/raft/message.ts). */
+const APPEND_ANSWER = 4;
+
 export class RaftDriver<Results> {
   readonly id: number;
   readonly #raft: Raft;
@@ -50,6 +56,13 @@ export class RaftDriver<Results> {
   readonly #disposers: Dispose[] = [];
   #tickAlarm: Dispose = () => undefined;
   #awake = false;
+  /** Something came for which messages may be due at once. */
+  #flushDue = true;
+  /** Proposals are not sent yet. */
+  #areHeld = false;
+  /** A leader's peers could be told of commits, or sent what is held. */
+  #newsDue = false;
+  #newsAlarm: Dispose | undefined;
   #applying: Promise<void> | undefined;
   #compacting = false;
   #stopped = false;
@@ -101,7 +114,12 @@ export class RaftDriver<Results> {
     if (raft.role !== "leader") throw refusal("RAFT_NOT_LEADER", { leader: raft.leader });
     raft.propose(command);
     this.#proposals.add(raft.last, raft.term, listener);
-    this.#wake();
+    // While the disk works on those before, more may come: they are sent together when it is done.
+    if (this.#feeder.isIdle) this.#wakeToSend();
+    else {
+      this.#areHeld = true;
+      this.#wake();
+    }
   }
 
   /**
@@ -111,7 +129,7 @@ export class RaftDriver<Results> {
   read(): Promise<void> {
     this.#mustRun();
     const waiting = this.#reads.add(this.#clock.monotonicMs());
-    this.#wake();
+    this.#wakeToSend();
     return waiting;
   }
 
@@ -120,7 +138,7 @@ export class RaftDriver<Results> {
     this.#mustRun();
     if (this.#raft.role !== "leader") throw refusal("RAFT_NOT_LEADER", { leader: this.#raft.leader });
     this.#raft.change(members);
-    this.#wake();
+    this.#wakeToSend();
   }
 
   /** Hands leadership to a voter. Throws RAFT_NOT_LEADER, RAFT_TRANSFERRING, ARGUMENT. */
@@ -128,7 +146,7 @@ export class RaftDriver<Results> {
     this.#mustRun();
     if (this.#raft.role !== "leader") throw refusal("RAFT_NOT_LEADER", { leader: this.#raft.leader });
     this.#raft.transfer(to);
-    this.#wake();
+    this.#wakeToSend();
   }
 
   setPeers(peers: ReadonlyMap<number, PeerAddress>): void {
@@ -189,7 +207,8 @@ export class RaftDriver<Results> {
       // Counted by Raft; what one peer sends must not stop what the others do.
       this.#options.logger?.debug("a message of a peer was none of Raft's", { peer: from, error });
     }
-    this.#wake();
+    if (message[0] === APPEND_ANSWER) this.#wake();
+    else this.#wakeToSend();
   }
 
   #armTick(): void {
@@ -203,16 +222,22 @@ export class RaftDriver<Results> {
     this.#reads.expire(nowMs - this.#electionMs, nowMs - this.#electionMs / 4);
     this.#snapshots.expire(nowMs);
     this.#armTick();
-    this.#wake();
+    this.#wakeToSend();
   }
 
   #durable(token: number): void {
     if (this.#stopped) return;
     this.#feeder.durable(token);
-    this.#wake();
+    if (this.#areHeld) this.#wakeToSend();
+    else this.#wake();
   }
 
   // ---- the round
+
+  #wakeToSend(): void {
+    this.#flushDue = true;
+    this.#wake();
+  }
 
   #wake(): void {
     if (this.#awake || this.#stopped) return;
@@ -232,7 +257,8 @@ export class RaftDriver<Results> {
     const raft = this.#raft;
     const nowMs = this.#clock.monotonicMs();
     this.#reads.ask(nowMs, (context) => raft.read(context, nowMs));
-    raft.flush();
+    if (this.#flushDue || raft.role !== "leader") this.#flush();
+    else this.#flushLater();
     this.#snapshots.send(nowMs);
     this.#feeder.feed();
     raft.takeMessages(this.#send);
@@ -240,6 +266,22 @@ export class RaftDriver<Results> {
     this.#reads.applied(this.#machine.appliedIndex);
     this.#watchLeadership();
     this.#applyMore();
+  }
+
+  #flush(): void {
+    this.#flushDue = false;
+    this.#newsDue = false;
+    this.#areHeld = false;
+    this.#raft.flush();
+  }
+
+  /** Each message costs a system call on either side and an answer; proposals that come meanwhile carry the news. */
+  #flushLater(): void {
+    this.#newsDue = true;
+    this.#newsAlarm ??= this.#clock.alarm(NEWS_MS, () => {
+      this.#newsAlarm = undefined;
+      if (this.#newsDue) this.#wakeToSend();
+    });
   }
 
   readonly #send = (to: number, message: Uint8Array): void => {
@@ -381,6 +423,7 @@ export class RaftDriver<Results> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#tickAlarm();
+    this.#newsAlarm?.();
     for (const dispose of this.#disposers) dispose();
     this.#proposals.failAll("RAFT_STOPPED");
     this.#reads.stop();

@@ -147,14 +147,15 @@ export async function restoreSnapshot(
   options: RestoreOptions = {},
 ): Promise<KvMeta> {
   let meta: KvMeta | undefined;
-  await store.transaction((transaction) => {
+  const restore = (transaction: StateTransaction): void => {
     const source = new Source(chunks);
     meta = readHead(source, options);
     clear(transaction);
     readRows(source, meta, transaction);
     source.finish();
     options.alongside?.(transaction, meta);
-  });
+  };
+  await store.transaction(restore, { isLarge: true });
   return meta as KvMeta;
 }
 

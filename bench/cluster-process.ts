@@ -1,0 +1,43 @@
+/** Three nodes of ours as users run them (`tardi cluster run`): real disk, LMDB, TCP on loopback, in processes of their own. */
+import { join } from "node:path";
+import { openClient } from "../host/cli/cluster-commands.ts";
+import { Child, ROOT } from "./child.ts";
+import { type Cluster, freePorts, leaderOf } from "./etcd.ts";
+
+const NODES = 3;
+const STATUS_MS = 2000;
+
+export interface ClusterProcessOptions {
+  readonly folder: string;
+  /** For node, such as --cpu-prof. */
+  readonly nodeArgs?: readonly string[];
+}
+
+export async function startCluster({ folder, nodeArgs = [] }: ClusterProcessOptions): Promise<Cluster> {
+  const ports = await freePorts(2 * NODES);
+  const clients = ports.slice(NODES);
+  const nodes = clients.flatMap((port, at) => [
+    "--node",
+    `${at + 1}=127.0.0.1:${ports[at]}/127.0.0.1:${port}`,
+  ]);
+  const children = clients.map((_, at) =>
+    Child.node(`node ${at + 1}`, [
+      ...nodeArgs,
+      join(ROOT, "host/cli/main.ts"),
+      ...["cluster", "run", "--id", `${at + 1}`, "--data", join(folder, `node-${at + 1}`)],
+      ...nodes,
+      ...["--log-level", "error", "--announce"],
+    ]),
+  );
+  await Promise.all(children.map((child) => child.next("ready")));
+  return { children, ports: clients, leader: () => leaderOf(clients, leads) };
+}
+
+async function leads(port: number): Promise<boolean> {
+  const client = openClient([`127.0.0.1:${port}`], STATUS_MS);
+  try {
+    return (await client.status()).role === "leader";
+  } finally {
+    client.close();
+  }
+}
