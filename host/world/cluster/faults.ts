@@ -5,6 +5,7 @@
 import type { SimulatedClock } from "../clock.ts";
 import { CALM_LINK, type LinkWeather, type PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
+import type { Reads } from "./reads.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 
 export const FAULTS = [
@@ -24,6 +25,9 @@ export const FAULTS = [
   "full-state",
   "transfer",
   "membership",
+  "majority-power-cut",
+  "fall-of-leader",
+  "isolated-leader",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -44,7 +48,10 @@ const EVERY_MS: Readonly<Record<Fault, number>> = {
   "failed-sync": 25_000,
   "full-state": 15_000,
   transfer: 15_000,
-  membership: 20_000,
+  membership: 15_000,
+  "majority-power-cut": 12_000,
+  "fall-of-leader": 10_000,
+  "isolated-leader": 8_000,
 };
 
 const HOSTILE_PACE = 0.3;
@@ -60,10 +67,12 @@ export interface FaultTarget {
   processes(): readonly SimulatedNode[];
   /** Client hosts, which partitions cut off too. */
   readonly hosts: readonly number[];
-  crash(member: SimulatedNode, kind: "kill" | "power"): void;
+  /** `backMs`: when it is started again; else when the supervisor of this world comes to it. */
+  crash(member: SimulatedNode, kind: "kill" | "power", backMs?: number): void;
   leader(): SimulatedNode | undefined;
   /** Adds or removes a member, when that can be done now. */
   changeMembers(): void;
+  readonly reads: Reads;
   note(fault: Fault, detail: string): void;
 }
 
@@ -73,6 +82,9 @@ export class Faults {
   /** Half of the worlds are hostile: faults come three times as often. */
   readonly #pace: number;
   #running = false;
+  /** Each waits for its moment, and comes once. */
+  #atCommit: ((leader: SimulatedNode) => void)[] = [];
+  #atElection: ((leader: SimulatedNode) => void)[] = [];
   #weather: LinkWeather = CALM_LINK;
   count = 0;
 
@@ -87,9 +99,25 @@ export class Faults {
     for (const kind of this.#kinds) this.#arm(kind);
   }
 
+  /** A leader tells of entries that are newly committed. */
+  committed(leader: SimulatedNode): void {
+    this.#spring(this.#atCommit, leader);
+  }
+  /** A node has begun to lead. */
+  elected(leader: SimulatedNode): void {
+    this.#spring(this.#atElection, leader);
+  }
+
+  /** Not within the node's own call. */
+  #spring(traps: ((leader: SimulatedNode) => void)[], leader: SimulatedNode): void {
+    for (const trap of traps.splice(0)) this.#after(0, () => trap(leader));
+  }
+
   /** Ends every fault; no more come. */
   heal(): void {
     this.#running = false;
+    this.#atCommit = [];
+    this.#atElection = [];
     const { network } = this.#target;
     this.#weather = CALM_LINK;
     network.weather = CALM_LINK;
@@ -218,10 +246,79 @@ export class Faults {
         return;
       }
       case "membership":
-        target.note(kind, "one node in or out");
-        target.changeMembers();
+        // One after the other is tried: a leader must refuse the second until the first is committed.
+        target.note(kind, "nodes in or out");
+        for (let changes = 1 + random.below(3); changes > 0; changes -= 1) target.changeMembers();
+        return;
+      case "majority-power-cut":
+        this.#atCommit.push((leader) => this.#cutMajority(leader));
+        return;
+      case "fall-of-leader":
+        this.#atElection.push((leader) => this.#fall(leader));
+        return;
+      case "isolated-leader":
+        this.#isolate();
         return;
     }
+  }
+
+  /** Right after a commit the power goes at so many nodes that they were needed for it. */
+  #cutMajority(leader: SimulatedNode): void {
+    const { random, note, crash } = this.#target;
+    const others = this.#target.processes().filter((member) => member !== leader && member.isUp);
+    shuffle(others, random);
+    const majority = Math.floor((others.length + 1) / 2) + 1;
+    const victims = random.chance(0.7) ? [leader, ...others] : others;
+    const cut = victims.slice(0, majority);
+    note("majority-power-cut", `nodes ${cut.map(({ id }) => id).join(", ")}`);
+    for (const member of cut) crash(member, "power");
+  }
+
+  /** A leader ends when it has only just begun, its first entries being on few nodes (thesis, figure 3.7). */
+  #fall(leader: SimulatedNode): void {
+    const { random, note, crash, network, syncMs } = this.#target;
+    const ids = this.#target.processes().map(({ id }) => id);
+    const reached = random.chance(0.6) ? [] : ids.filter(() => random.chance(0.3));
+    for (const id of ids) if (id !== leader.id && !reached.includes(id)) network.cut(leader.id, id);
+    this.#after(random.unit() * (2 * syncMs + 60), () => {
+      network.heal();
+      if (!leader.isUp) return;
+      note("fall-of-leader", `node ${leader.id}`);
+      crash(leader, random.chance(0.5) ? "kill" : "power");
+    });
+  }
+
+  /**
+   * A leader that does not know that it is one no more, and is read at. In half of the cases another has long heard nothing of it, and those
+   * that have are restarted when it is cut off: what they would not do to a leader they hear, they must not do after a restart either.
+   */
+  #isolate(): void {
+    const { random, note, crash, network, reads } = this.#target;
+    const leader = this.#target.leader();
+    if (leader === undefined) return;
+    const others = this.#target.processes().filter((member) => member !== leader && member.isUp);
+    shuffle(others, random);
+    const rival = random.chance(0.5) ? others.pop() : undefined;
+    const cut = (member: SimulatedNode): void => {
+      network.cut(leader.id, member.id);
+      network.cut(member.id, leader.id);
+    };
+    if (rival !== undefined) cut(rival);
+    this.#after(rival === undefined ? 0 : 500 + random.unit() * 500, () => {
+      if (!leader.isUp) return;
+      note(
+        "isolated-leader",
+        `node ${leader.id}${rival === undefined ? "" : `, node ${rival.id} against it`}`,
+      );
+      for (const member of others) cut(member);
+      if (rival !== undefined) {
+        cut(rival);
+        for (const member of others) if (member.isUp) crash(member, "kill", 5 + random.unit() * 50);
+      }
+      const forMs = 450 + random.unit() * 300;
+      reads.press(leader, { everyMs: 5 + random.unit() * 10, forMs });
+      this.#after(forMs + random.unit() * 500, () => network.heal());
+    });
   }
 
   /** In two halves, or one node alone; clients are on either side. */
@@ -235,5 +332,12 @@ export class Faults {
     const all = [...ids, ...hosts];
     for (const a of all) for (const b of all) if (side.has(a) !== side.has(b)) network.cut(a, b);
     this.#after(lastsMs, () => network.heal());
+  }
+}
+
+function shuffle<T>(items: T[], random: SeededRandom): void {
+  for (let at = items.length - 1; at > 0; at -= 1) {
+    const other = random.below(at + 1);
+    [items[at], items[other]] = [items[other] as T, items[at] as T];
   }
 }

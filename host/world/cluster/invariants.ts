@@ -2,14 +2,18 @@
 
 import type { Reference } from "./reference.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
+import type { Testimony } from "./testimony.ts";
 
 export class Invariants {
   readonly #reference: Reference;
   /** Who led in a term. */
   readonly #leaders = new Map<number, number>();
 
-  constructor(reference: Reference) {
+  readonly #testimony: Testimony;
+
+  constructor(reference: Reference, testimony: Testimony) {
     this.#reference = reference;
+    this.#testimony = testimony;
   }
 
   get elections(): number {
@@ -31,6 +35,10 @@ export class Invariants {
       if (held !== committed)
         return `leader completeness: node ${member.id} leads in term ${term} without the committed entry ${index} of term ${committed}`;
     }
+    // Committed, and applied nowhere yet.
+    const { index, term: committed } = this.#testimony.committed;
+    if (index >= first && (index > last || driver.termAt(index) !== committed))
+      return `leader completeness: node ${member.id} leads in term ${term} without entry ${index} of term ${committed}, which was called committed`;
     return undefined;
   }
 

@@ -17,6 +17,7 @@ import type { PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
 import { SkewedClock } from "../skewed-clock.ts";
 import { SimulatedState } from "../state.ts";
+import { LogBook } from "./log-book.ts";
 
 export interface SimulatedNodeOptions {
   readonly id: number;
@@ -37,6 +38,10 @@ export interface SimulatedNodeOptions {
   /** It took a leader's snapshot over. */
   readonly onSnapshot?: () => void;
   readonly onLeading?: (member: SimulatedNode, term: number) => void;
+  /** It gives its log entries that change the members, at these indexes; before them there was one at `before`, or 0. */
+  readonly onChanges?: (member: SimulatedNode, indexes: readonly number[], before: number) => void;
+  /** After a crash something was gone that its log had called durable. */
+  readonly onLost?: (member: SimulatedNode, what: string) => void;
 }
 
 interface Running {
@@ -44,12 +49,14 @@ interface Running {
   readonly log: RaftLog;
   readonly transport: PeerTransport;
   readonly clock: SkewedClock;
+  readonly sinceMs: number;
 }
 
 export class SimulatedNode {
   readonly id: number;
   readonly disk: SimulatedDisk;
   readonly state: SimulatedState;
+  readonly book = new LogBook();
   readonly #options: SimulatedNodeOptions;
   #running: Running | undefined;
   /** Tells a start from one that a crash has overtaken. */
@@ -76,6 +83,11 @@ export class SimulatedNode {
   get node(): KvNode | undefined {
     return this.#running?.node;
   }
+  /** By its own clock; 0 while it is down. */
+  get upMs(): number {
+    const running = this.#running;
+    return running === undefined ? 0 : running.clock.monotonicMs() - running.sinceMs;
+  }
   get isUp(): boolean {
     return this.#running !== undefined;
   }
@@ -86,8 +98,7 @@ export class SimulatedNode {
   /** Nothing when it is up, or on its way. */
   async start(): Promise<void> {
     if (this.isUp || this.#starting === this.#life) return;
-    const { id, core, random, network, members, raft, limits, tickMs, segmentBytes, clock, clockRate } =
-      this.#options;
+    const { id, random, network, segmentBytes, clock, clockRate } = this.#options;
     this.#life += 1;
     this.#starting = this.#life;
     const life = this.#life;
@@ -110,9 +121,33 @@ export class SimulatedNode {
     }
     if (life !== this.#life) return;
     this.#starting = -1;
+    const lost = this.book.reopened(log.recovered);
+    if (lost !== undefined) this.#options.onLost?.(this, lost);
     const transport = network.transport(id, (call) => own.run(call));
-    const node = new KvNode({
-      ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
+    const watched = this.book.watch(log, (indexes, before) =>
+      this.#options.onChanges?.(this, indexes, before),
+    );
+    let node: KvNode;
+    try {
+      node = this.#node(watched, transport, own, dice);
+    } catch (error) {
+      await transport.close();
+      if (life === this.#life) this.#options.onFatal(this, error as Error);
+      return;
+    }
+    this.#running = { node, log, transport, clock: own, sinceMs: own.monotonicMs() };
+    node.driver.onLeading((leading, term) => {
+      if (leading) this.#options.onLeading?.(this, term);
+    });
+    node.driver.onFatal((error) => {
+      if (life === this.#life) this.#options.onFatal(this, error);
+    });
+  }
+
+  #node(log: RaftLog, transport: PeerTransport, clock: SkewedClock, random: SeededRandom): KvNode {
+    const { id, core, members, raft, limits, tickMs } = this.#options;
+    return new KvNode({
+      ...{ id, core, log, transport, clock, random, members, raft, limits, tickMs },
       store: this.state.mount(),
       retryMs: 50,
       meter: {
@@ -124,13 +159,6 @@ export class SimulatedNode {
         duration: () => undefined,
       },
       onApplied: (entries) => this.#options.onApplied?.(this, entries),
-    });
-    this.#running = { node, log, transport, clock: own };
-    node.driver.onLeading((leading, term) => {
-      if (leading) this.#options.onLeading?.(this, term);
-    });
-    node.driver.onFatal((error) => {
-      if (life === this.#life) this.#options.onFatal(this, error);
     });
   }
 
