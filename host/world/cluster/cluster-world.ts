@@ -19,7 +19,7 @@ import { PeerNetwork } from "../peer-network.ts";
 import { type SeededRandom, seededRandom } from "../random.ts";
 import { addressOf } from "./channels.ts";
 import { Clients } from "./clients.ts";
-import { type Fault, Faults } from "./faults.ts";
+import { type Fault, Faults, TEMPERS, type Temper } from "./faults.ts";
 import { History } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { Locks } from "./locks.ts";
@@ -68,7 +68,6 @@ export interface ClusterWorldReport {
 const RAFT = {
   electionMs: 300,
   heartbeatMs: 60,
-  entries: 256,
   payloadBytes: 1 << 16,
   messageBytes: 1 << 12,
   outboxBytes: 1 << 15,
@@ -113,6 +112,8 @@ class ClusterWorld {
   readonly #hasLeases: boolean;
   readonly #drift: number;
   readonly #nodes: number;
+  /** Held by a node's log: fewer, and nodes need snapshots more often. */
+  readonly #entries: number;
   readonly #restartMs: number;
   readonly #syncMs: number;
   readonly #first: readonly RaftMember[];
@@ -128,11 +129,13 @@ class ClusterWorld {
     this.#options = options;
     this.#random = seededRandom(seed);
     this.#hasLeases = this.#random.chance(0.5);
-    const isHostile = this.#random.chance(0.5);
-    this.#restartMs = isHostile ? 600 : 4_000;
-    this.#syncMs = this.#random.unit() * (isHostile ? 30 : 5);
+    const tempers = Object.values(TEMPERS);
+    const temper = tempers[this.#random.below(tempers.length)] as Temper;
+    this.#restartMs = temper.restartMs;
+    this.#syncMs = this.#random.unit() * temper.syncMs;
     const drawn = this.#random.chance(0.5) ? 3 : 5;
     this.#nodes = options.nodes ?? drawn;
+    this.#entries = this.#random.chance(0.5) ? 64 : 256;
     this.#drift = this.#random.chance(0.5) ? CLOCK_DRIFT : CLOCK_DRIFT_MAX;
     this.#locks = new Locks(this.#drift);
     const [clock, random] = [this.#clock, this.#random];
@@ -170,7 +173,7 @@ class ClusterWorld {
     this.#faults = new Faults(
       {
         ...{ clock, network: this.#network, random: random.fork("faults") },
-        ...{ isHostile, syncMs: this.#syncMs },
+        ...{ temper, syncMs: this.#syncMs },
         processes: () => [...this.#processes.values()],
         hosts: Array.from({ length: clients }, (_, at) => 1000 + at),
         crash: (member, kind, backMs) => this.#crash(member, kind, backMs),
@@ -249,9 +252,9 @@ class ClusterWorld {
     const random = this.#random.fork(`node ${id}`);
     const member = new SimulatedNode({
       ...{ id, core: this.#options.core, clock: this.#clock, network: this.#network, members, random },
-      raft: { ...RAFT, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
+      raft: { ...RAFT, entries: this.#entries, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
       ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
-      clockRate: 1 + this.#driftOf(random),
+      ...{ drift: this.#driftOf(random), driftMax: this.#drift },
       onSnapshot: () => {
         this.#snapshots += 1;
       },

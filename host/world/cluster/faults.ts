@@ -49,15 +49,23 @@ const EVERY_MS: Readonly<Record<Fault, number>> = {
   "full-state": 15_000,
   transfer: 15_000,
   membership: 15_000,
-  "majority-power-cut": 12_000,
-  "fall-of-leader": 10_000,
-  "isolated-leader": 8_000,
+  "majority-power-cut": 10_000,
+  "fall-of-leader": 8_000,
+  "isolated-leader": 5_000,
 };
+/** These wait for their moment, which comes where little else is wrong. */
+const AIMED: ReadonlySet<Fault> = new Set(["majority-power-cut", "fall-of-leader", "isolated-leader"]);
 
-const HOSTILE_PACE = 0.3;
+/** Worlds differ in what they are made of. Paces stretch the times between two faults of a kind. */
+export const TEMPERS = {
+  steady: { pace: 1, aimedPace: 1, restartMs: 4_000, syncMs: 5 },
+  hostile: { pace: 0.3, aimedPace: 1, restartMs: 600, syncMs: 30 },
+  aimed: { pace: 3, aimedPace: 0.3, restartMs: 600, syncMs: 5 },
+} as const;
+export type Temper = (typeof TEMPERS)[keyof typeof TEMPERS];
 
 export interface FaultTarget {
-  readonly isHostile: boolean;
+  readonly temper: Temper;
   /** What a disk's sync takes when nothing is wrong with it. */
   readonly syncMs: number;
   readonly clock: SimulatedClock;
@@ -79,8 +87,6 @@ export interface FaultTarget {
 export class Faults {
   readonly #target: FaultTarget;
   readonly #kinds: readonly Fault[];
-  /** Half of the worlds are hostile: faults come three times as often. */
-  readonly #pace: number;
   #running = false;
   /** Each waits for its moment, and comes once. */
   #atCommit: ((leader: SimulatedNode) => void)[] = [];
@@ -91,7 +97,6 @@ export class Faults {
   constructor(target: FaultTarget, kinds: readonly Fault[]) {
     this.#target = target;
     this.#kinds = kinds;
-    this.#pace = target.isHostile ? HOSTILE_PACE : 1;
   }
 
   start(): void {
@@ -124,6 +129,8 @@ export class Faults {
     network.heal();
     for (const member of this.#target.processes()) {
       member.resume();
+      member.drift("own");
+      member.hasLowDice = false;
       member.disk.syncMs = 0;
       member.disk.capacityBytes = Number.POSITIVE_INFINITY;
       member.disk.disarm();
@@ -132,8 +139,9 @@ export class Faults {
   }
 
   #arm(kind: Fault): void {
-    const { clock, random } = this.#target;
-    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind] * this.#pace, () => {
+    const { clock, random, temper } = this.#target;
+    const pace = AIMED.has(kind) ? temper.aimedPace : temper.pace;
+    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind] * pace, () => {
       if (!this.#running) return;
       this.count += 1;
       this.#do(kind);
@@ -289,35 +297,49 @@ export class Faults {
   }
 
   /**
-   * A leader that does not know that it is one no more, and is read at. In half of the cases another has long heard nothing of it, and those
-   * that have are restarted when it is cut off: what they would not do to a leader they hear, they must not do after a restart either.
+   * A leader that does not know that it is one no more, and is read at. Others may have heard nothing of it for long, and campaign; those that
+   * have may be restarted when it is cut off, and must not do then what they would not have done before. Its clock may be slow, and the others' fast; and one of
+   * them may campaign as early as it can.
    */
   #isolate(): void {
-    const { random, note, crash, network, reads } = this.#target;
+    const { random, network } = this.#target;
     const leader = this.#target.leader();
     if (leader === undefined) return;
     const others = this.#target.processes().filter((member) => member !== leader && member.isUp);
     shuffle(others, random);
-    const rival = random.chance(0.5) ? others.pop() : undefined;
-    const cut = (member: SimulatedNode): void => {
-      network.cut(leader.id, member.id);
-      network.cut(member.id, leader.id);
-    };
-    if (rival !== undefined) cut(rival);
-    this.#after(rival === undefined ? 0 : 500 + random.unit() * 500, () => {
-      if (!leader.isUp) return;
-      note(
-        "isolated-leader",
-        `node ${leader.id}${rival === undefined ? "" : `, node ${rival.id} against it`}`,
-      );
-      for (const member of others) cut(member);
-      if (rival !== undefined) {
-        cut(rival);
-        for (const member of others) if (member.isUp) crash(member, "kill", 5 + random.unit() * 50);
+    const spare = Math.ceil((others.length + 1) / 2) - 1;
+    const rivals = random.chance(0.3) ? others.splice(0, spare) : [];
+    const cut = (members: readonly SimulatedNode[]): void => {
+      for (const { id } of members) {
+        network.cut(leader.id, id);
+        network.cut(id, leader.id);
       }
-      const forMs = 450 + random.unit() * 300;
-      reads.press(leader, { everyMs: 5 + random.unit() * 10, forMs });
-      this.#after(forMs + random.unit() * 500, () => network.heal());
+    };
+    cut(rivals);
+    const isSkewed = random.chance(0.8);
+    if (isSkewed) for (const member of [...rivals, ...others]) member.drift("fast");
+    if (isSkewed) leader.drift("slow");
+    const [first] = others;
+    if (first !== undefined) first.hasLowDice = random.chance(0.8);
+    this.#after(rivals.length === 0 ? 100 : 300 + random.unit() * 300, () => {
+      cut([...rivals, ...others]);
+      this.#strand(leader, rivals.length > 0 && random.chance(0.5) ? others : []);
+    });
+  }
+
+  /** `restarted`: they come back at once. */
+  #strand(leader: SimulatedNode, restarted: readonly SimulatedNode[]): void {
+    const { random, note, crash, network, reads } = this.#target;
+    note("isolated-leader", `node ${leader.id}, ${restarted.length} restarted`);
+    for (const member of restarted) if (member.isUp) crash(member, "kill", 5 + random.unit() * 50);
+    // Until it would have stepped down, whatever its clock.
+    reads.press(leader, { everyMs: 4 + random.unit() * 4, forMs: 400 });
+    this.#after(400 + random.unit() * 800, () => {
+      network.heal();
+      for (const member of this.#target.processes()) {
+        member.drift("own");
+        member.hasLowDice = false;
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 /** What Raft promises (Ongaro's thesis, figure 3.2), looked at from outside while a world runs. */
 
+import type { RaftMember } from "../../core/raft.ts";
 import type { Reference } from "./reference.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import type { Testimony } from "./testimony.ts";
@@ -53,6 +54,12 @@ export class Invariants {
       for (const b of nodes.slice(at + 1)) {
         const [mine, theirs] = [a.status, b.status];
         const first = Math.max(mine.first, theirs.first);
+        // A configuration stands in the log, or in the snapshot before it (4.1): the same log, the same members.
+        const { last } = mine;
+        if (last === theirs.last && last >= first && a.driver.termAt(last) === b.driver.termAt(last)) {
+          if (namesOf(mine.members) !== namesOf(theirs.members))
+            return `log matching: nodes ${a.id} and ${b.id} end at entry ${last} both, and have other members`;
+        }
         let isSame = false;
         for (let index = Math.min(mine.last, theirs.last); index >= first; index -= 1) {
           const equal = a.driver.termAt(index) === b.driver.termAt(index);
@@ -64,4 +71,11 @@ export class Invariants {
     }
     return undefined;
   }
+}
+
+function namesOf(members: readonly RaftMember[]): string {
+  return members
+    .map(({ id, role, outgoing, leaving }) => `${id} ${role} ${outgoing === true} ${leaving === true}`)
+    .sort()
+    .join(", ");
 }

@@ -19,6 +19,9 @@ import { SkewedClock } from "../skewed-clock.ts";
 import { SimulatedState } from "../state.ts";
 import { LogBook } from "./log-book.ts";
 
+/** Off the top of each number, where dice fall low. */
+const LOW_DICE_BITS = 5;
+
 export interface SimulatedNodeOptions {
   readonly id: number;
   readonly core: Core;
@@ -30,8 +33,10 @@ export interface SimulatedNodeOptions {
   readonly limits: Partial<KvLimits>;
   readonly tickMs: number;
   readonly segmentBytes: number;
-  /** Own milliseconds for one of the world: 1 is a true clock. */
-  readonly clockRate: number;
+  /** How far its clock is from true time: that share fast, or slow. */
+  readonly drift: number;
+  /** As far as it may be. */
+  readonly driftMax: number;
   /** The node stopped by itself: its log or its machine failed, or its disk's crash came. */
   readonly onFatal: (member: SimulatedNode, error: Error) => void;
   readonly onApplied?: (member: SimulatedNode, entries: readonly MachineEntry[]) => void;
@@ -63,12 +68,16 @@ export class SimulatedNode {
   #life = 0;
   #starting = -1;
   #clock: SkewedClock;
+  #drift: number;
+  /** Its dice fall low: it campaigns as early as it may. */
+  hasLowDice = false;
 
   constructor(options: SimulatedNodeOptions) {
-    const { id, random, clock, clockRate } = options;
+    const { id, random, clock, drift } = options;
     this.id = id;
     this.#options = options;
-    this.#clock = new SkewedClock(clock, clockRate);
+    this.#drift = drift;
+    this.#clock = new SkewedClock(clock, 1 + drift);
     // Whatever a sync or a flush lets go on belongs to the process of now, and waits while that is paused.
     const current: Clock = {
       monotonicMs: () => this.#clock.monotonicMs(),
@@ -98,13 +107,14 @@ export class SimulatedNode {
   /** Nothing when it is up, or on its way. */
   async start(): Promise<void> {
     if (this.isUp || this.#starting === this.#life) return;
-    const { id, random, network, segmentBytes, clock, clockRate } = this.#options;
+    const { id, random, network, segmentBytes, clock } = this.#options;
     this.#life += 1;
     this.#starting = this.#life;
     const life = this.#life;
-    this.#clock = new SkewedClock(clock, clockRate);
+    this.#clock = new SkewedClock(clock, 1 + this.#drift);
     const own = this.#clock;
-    const dice = random.fork(`life ${life}`);
+    const fair = random.fork(`life ${life}`);
+    const dice: SeededRandom = { ...fair, u32: () => fair.u32() >>> (this.hasLowDice ? LOW_DICE_BITS : 0) };
     let log: RaftLog;
     try {
       log = await openRaftLog({
@@ -190,6 +200,12 @@ export class SimulatedNode {
   }
   resume(): void {
     this.#clock.resume();
+  }
+  /** Its clock runs as wrong as it may, from now on; "own": as it did at first. */
+  drift(way: "fast" | "slow" | "own"): void {
+    const { drift, driftMax } = this.#options;
+    this.#drift = way === "own" ? drift : way === "fast" ? driftMax : -driftMax;
+    this.#clock.setRate(1 + this.#drift);
   }
   jumpWall(ms: number): void {
     this.#clock.jumpWall(ms);
