@@ -419,7 +419,11 @@ function addWorld(program: Command): void {
     .option("--seed <n>", "the same seed is the same world", integer(0, 0xffff_ffff), 1)
     .option("--seeds <n>", "so many worlds, from that seed on", integer(1, 1_000_000), 1)
     .option("--for <time>", "virtual time with faults: 30s, 10m, 1h", duration, 60)
-    .option("--nodes <n>", "nodes of the cluster", integer(1, 9), 5)
+    .option(
+      "--nodes <n>",
+      "nodes of the cluster; by default three or five, as the seed has it",
+      integer(1, 9),
+    )
     .option("--clients <n>", "clients", integer(0, 100), 10)
     .option("--faults <kinds>", "all, none, or kinds separated by commas", "all")
     .option("--trace", "print every fault and election")

@@ -13,7 +13,8 @@ export interface WorldCommandOptions {
   /** Worlds of seed, seed + 1, … */
   readonly seeds: number;
   readonly for: number;
-  readonly nodes: number;
+  /** Drawn from the seed by default. */
+  readonly nodes?: number;
   readonly clients: number;
   readonly faults: "all" | "none" | readonly Fault[];
   readonly trace?: boolean;
@@ -52,7 +53,8 @@ export async function worldCommand(options: WorldCommandOptions): Promise<number
     line?.update(`seed ${seed}, ${reports.length} done`);
     const events: string[] = [];
     const report = await runWorld(core, {
-      ...{ seed, forMs: options.for * SECOND_MS, nodes: options.nodes },
+      ...{ seed, forMs: options.for * SECOND_MS },
+      ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
       ...{ clients: options.clients, faults: options.faults },
       onEvent: (atMs, what) => {
         const text = `${(atMs / SECOND_MS).toFixed(3).padStart(9)} s  ${what}`;
@@ -102,7 +104,7 @@ function tell(reports: readonly ClusterWorldReport[], seconds: number): void {
 }
 
 function tellViolation(
-  { seed, violation }: ClusterWorldReport,
+  { seed, nodes, violation }: ClusterWorldReport,
   { commit, events, options }: { commit: string; events: readonly string[]; options: WorldCommandOptions },
 ): void {
   for (const event of events) print(dim(event));
@@ -110,6 +112,6 @@ function tellViolation(
   const faults = typeof options.faults === "string" ? options.faults : options.faults.join(",");
   print(`To see it again, at ${commit}:`);
   print(
-    `  tardi world run --seed ${seed} --for ${options.for}s --nodes ${options.nodes} --clients ${options.clients} --faults ${faults} --trace`,
+    `  tardi world run --seed ${seed} --for ${options.for}s --nodes ${nodes} --clients ${options.clients} --faults ${faults} --trace`,
   );
 }

@@ -16,6 +16,12 @@ export interface LinkWeather {
 
 export const CALM_LINK: LinkWeather = { loss: 0, duplication: 0, delayMsMin: 0.2, delayMsMax: 0.5 };
 
+/** Sees every message as it leaves and as it is taken. */
+export interface NetworkWitness {
+  sent(from: number, to: number, message: Uint8Array): void;
+  delivered(from: number, to: number, message: Uint8Array): void;
+}
+
 export class PeerNetwork {
   readonly #clock: Clock;
   readonly #random: SeededRandom;
@@ -23,6 +29,7 @@ export class PeerNetwork {
   /** "from to" */
   readonly #cut = new Set<string>();
   weather: LinkWeather = CALM_LINK;
+  witness: NetworkWitness | undefined;
   /** Messages that arrived. */
   delivered = 0;
 
@@ -62,6 +69,7 @@ export class PeerNetwork {
     const listeners = new Set<(from: number, message: Uint8Array) => void>();
     const receive = (from: number, message: Uint8Array): void => {
       run(() => {
+        this.witness?.delivered(from, id, message);
         for (const listener of listeners) listener(from, message);
       });
     };
@@ -70,6 +78,7 @@ export class PeerNetwork {
       send: (to, message) => {
         // The sender's bytes are good during this call only.
         const copy = message.slice();
+        this.witness?.sent(id, to, copy);
         this.carry(id, to, () => this.#listeners.get(to)?.(id, copy));
         return true;
       },

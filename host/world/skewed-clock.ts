@@ -4,8 +4,10 @@ import type { Clock, Dispose } from "../io/seams.ts";
 export class SkewedClock implements Clock {
   readonly #world: Clock;
   /** Own milliseconds for one of the world. */
-  readonly #rate: number;
-  readonly #startMs: number;
+  #rate: number;
+  /** Own time, and the world's, when the rate was set. */
+  #ownMs = 0;
+  #sinceMs: number;
   #wallOffsetMs = 0;
   /** What rang and came while the process was paused. */
   #held: (() => void)[] | undefined;
@@ -14,11 +16,17 @@ export class SkewedClock implements Clock {
   constructor(world: Clock, rate = 1) {
     this.#world = world;
     this.#rate = rate;
-    this.#startMs = world.monotonicMs();
+    this.#sinceMs = world.monotonicMs();
   }
 
   monotonicMs(): number {
-    return (this.#world.monotonicMs() - this.#startMs) * this.#rate;
+    return this.#ownMs + (this.#world.monotonicMs() - this.#sinceMs) * this.#rate;
+  }
+  /** From now on; what is set already rings when it would have. */
+  setRate(rate: number): void {
+    this.#ownMs = this.monotonicMs();
+    this.#sinceMs = this.#world.monotonicMs();
+    this.#rate = rate;
   }
   wallMs(): number {
     return Math.floor(this.#world.wallMs() + this.#wallOffsetMs);

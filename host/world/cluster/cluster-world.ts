@@ -5,7 +5,7 @@
  * ```
  *   |<------------------- forMs: faults, clients ------------------->|<- heal, progress ->|<- judgement ->|
  * ```
- * Always checked: election safety, leader completeness, log matching, state machine safety; and at the end that what clients were told is what one
+ * Always checked: election safety, leader completeness, log matching, state machine safety, and what they rest on (testimony.ts, reads.ts); and at the end that what clients were told is what one
  * copy could have told them, that nothing acknowledged is lost and nothing done twice, that leases exclude, that the cluster goes on once
  * it is healed, and that all nodes then hold the same bytes.
  */
@@ -19,12 +19,14 @@ import { PeerNetwork } from "../peer-network.ts";
 import { type SeededRandom, seededRandom } from "../random.ts";
 import { addressOf, simulatedChannels } from "./channels.ts";
 import { Clients } from "./clients.ts";
-import { type Fault, Faults } from "./faults.ts";
+import { type Fault, Faults, TEMPERS, type Temper } from "./faults.ts";
 import { History } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { Locks } from "./locks.ts";
+import { Reads } from "./reads.ts";
 import { Reference } from "./reference.ts";
 import { SimulatedNode } from "./simulated-node.ts";
+import { Testimony, type Witness } from "./testimony.ts";
 import { Users, type WorldUser } from "./users.ts";
 
 export interface ClusterWorldOptions {
@@ -32,7 +34,8 @@ export interface ClusterWorldOptions {
   readonly seed: number;
   /** Virtual time with faults. */
   readonly forMs: number;
-  readonly nodes: number;
+  /** Three or five by default: the seed draws. */
+  readonly nodes?: number;
   readonly clients: number;
   readonly faults: readonly Fault[];
   /** Mean pause between two operations of a client. */
@@ -44,6 +47,7 @@ export interface ClusterWorldOptions {
 
 export interface ClusterWorldReport {
   readonly seed: number;
+  readonly nodes: number;
   /** Absent when nothing was violated. */
   readonly violation?: { readonly atMs: number; readonly what: string };
   readonly virtualMs: number;
@@ -64,15 +68,15 @@ export interface ClusterWorldReport {
 const RAFT = {
   electionMs: 300,
   heartbeatMs: 60,
-  entries: 256,
   payloadBytes: 1 << 16,
   messageBytes: 1 << 12,
   outboxBytes: 1 << 15,
   reads: 64,
 };
-/** Clocks run within a hundredth of true time. */
-const CLOCK_DRIFT = 0.01;
+/** Leases of leaders last nine tenths of an election time, so they hold while clocks run within a twentieth of true time. */
 const LEASE_SHARE = 0.9;
+const CLOCK_DRIFT = 0.01;
+const CLOCK_DRIFT_MAX = 0.05;
 const LIMITS: Partial<KvLimits> = { sessions: 200, leases: 200 };
 const MEMBERS_MAX = 7;
 const LOOK_MS = 1_000;
@@ -96,13 +100,22 @@ class ClusterWorld {
   readonly #processes = new Map<number, SimulatedNode>();
   readonly #endpoints: string[] = [];
   readonly #reference = new Reference(LIMITS);
-  readonly #invariants = new Invariants(this.#reference);
+  readonly #testimony = new Testimony({
+    witness: (id) => this.#witness(id),
+    electionMs: RAFT.electionMs,
+    onCommit: (leader) => this.#faults.committed(this.#processes.get(leader) as SimulatedNode),
+  });
+  readonly #invariants = new Invariants(this.#reference, this.#testimony);
   readonly #history = new History();
-  readonly #locks = new Locks();
+  readonly #locks: Locks;
   readonly #clients: Clients;
   readonly #users: Users;
   readonly #faults: Faults;
   readonly #hasLeases: boolean;
+  readonly #drift: number;
+  readonly #nodes: number;
+  /** Held by a node's log: fewer, and nodes need snapshots more often. */
+  readonly #entries: number;
   readonly #restartMs: number;
   readonly #syncMs: number;
   readonly #first: readonly RaftMember[];
@@ -114,18 +127,28 @@ class ClusterWorld {
   #healed = false;
 
   constructor(options: ClusterWorldOptions) {
-    const { seed, core, nodes, clients, faults, thinkMs } = options;
+    const { seed, core, clients, faults, thinkMs } = options;
     this.#options = options;
     this.#random = seededRandom(seed);
     this.#hasLeases = this.#random.chance(0.5);
-    const isHostile = this.#random.chance(0.5);
-    this.#restartMs = isHostile ? 600 : 4_000;
-    this.#syncMs = this.#random.unit() * (isHostile ? 30 : 5);
+    const tempers = Object.values(TEMPERS);
+    const temper = tempers[this.#random.below(tempers.length)] as Temper;
+    this.#restartMs = temper.restartMs;
+    this.#syncMs = this.#random.unit() * temper.syncMs;
+    const drawn = this.#random.chance(0.5) ? 3 : 5;
+    this.#nodes = options.nodes ?? drawn;
+    this.#entries = this.#random.chance(0.5) ? 64 : 256;
+    this.#drift = this.#random.chance(0.5) ? CLOCK_DRIFT : CLOCK_DRIFT_MAX;
+    this.#locks = new Locks(this.#drift);
     const [clock, random] = [this.#clock, this.#random];
     this.#network = new PeerNetwork({ clock, random: random.fork("network") });
-    const ids = Array.from({ length: nodes }, (_, at) => at + 1);
+    this.#network.witness = {
+      sent: (from, to, message) => this.#violated(this.#testimony.sent(from, to, message)),
+      delivered: (from, to, message) => this.#testimony.delivered(from, to, message),
+    };
+    const ids = Array.from({ length: this.#nodes }, (_, at) => at + 1);
     this.#first = ids.map((id) => ({ id, role: "voter" }) as const);
-    this.#nextId = nodes + 1;
+    this.#nextId = this.#nodes + 1;
     for (const id of ids) this.#add(id, this.#first);
     this.#clients = new Clients({
       ...{
@@ -155,12 +178,17 @@ class ClusterWorld {
     this.#faults = new Faults(
       {
         ...{ clock, network: this.#network, random: random.fork("faults") },
-        ...{ isHostile, syncMs: this.#syncMs },
+        ...{ temper, syncMs: this.#syncMs },
         processes: () => [...this.#processes.values()],
         hosts: Array.from({ length: clients }, (_, at) => FIRST_CLIENT + at),
-        crash: (member, kind) => this.#crash(member, kind),
+        crash: (member, kind, backMs) => this.#crash(member, kind, backMs),
         leader: () => this.#leader(),
         changeMembers: () => this.#changeMembers(),
+        reads: new Reads({
+          clock,
+          commits: () => this.#reference.commits,
+          onStale: (what) => this.#violated(what),
+        }),
         note: (fault, detail) => this.#note(`${fault}: ${detail}`),
       },
       faults,
@@ -181,12 +209,11 @@ class ClusterWorld {
     if (this.#violation === undefined) await this.#judge();
     for (const member of this.#processes.values()) member.crash("kill");
     await this.#clock.settle();
-    const { nodes } = this.#options;
     return {
-      seed: this.#options.seed,
+      ...{ seed: this.#options.seed, nodes: this.#nodes },
       ...(this.#violation === undefined ? {} : { violation: this.#violation }),
       virtualMs: Math.round(this.#clock.monotonicMs()),
-      faultSeconds: Math.round((Math.min(forMs, this.#clock.monotonicMs()) / 1000) * nodes),
+      faultSeconds: Math.round((Math.min(forMs, this.#clock.monotonicMs()) / 1000) * this.#nodes),
       faults: this.#faults.count,
       ...{ crashes: this.#crashes, elections: this.#invariants.elections, commits: this.#reference.commits },
       ...{
@@ -230,9 +257,9 @@ class ClusterWorld {
     const random = this.#random.fork(`node ${id}`);
     const member = new SimulatedNode({
       ...{ id, core: this.#options.core, clock: this.#clock, network: this.#network, members, random },
-      raft: { ...RAFT, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
+      raft: { ...RAFT, entries: this.#entries, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
       ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
-      clockRate: 1 + (random.unit() - 0.5) * 2 * CLOCK_DRIFT,
+      ...{ drift: this.#driftOf(random), driftMax: this.#drift },
       onSnapshot: () => {
         this.#snapshots += 1;
       },
@@ -241,12 +268,31 @@ class ClusterWorld {
       onLeading: (leads, term) => {
         this.#note(`node ${leads.id} leads in term ${term}`);
         this.#violated(this.#invariants.elected(leads, term));
+        this.#faults.elected(leads);
       },
+      onChanges: (of, indexes, before) =>
+        this.#violated(this.#testimony.changed(this.#witnessOf(of), indexes, before)),
+      onLost: (of, what) => this.#violated(`stable storage: of node ${of.id}, ${what}`),
     });
     member.disk.syncMs = this.#syncMs;
     this.#processes.set(id, member);
     this.#endpoints.push(addressOf(id));
     return member;
+  }
+
+  /** Half of the clocks of a world are as wrong as a clock may be. */
+  #driftOf(random: SeededRandom): number {
+    const share = (random.unit() - 0.5) * 2;
+    return this.#drift * (random.chance(0.5) ? Math.sign(share) : share);
+  }
+
+  #witness(id: number): Witness | undefined {
+    const member = this.#processes.get(id);
+    return member === undefined ? undefined : this.#witnessOf(member);
+  }
+  #witnessOf(member: SimulatedNode): Witness {
+    const { id, book, upMs } = member;
+    return { id, book, upMs, driver: member.node?.driver };
   }
 
   #leader(): SimulatedNode | undefined {
@@ -258,16 +304,16 @@ class ClusterWorld {
     return newest;
   }
 
-  #crash(member: SimulatedNode, kind: "kill" | "power"): void {
+  #crash(member: SimulatedNode, kind: "kill" | "power", backMs?: number): void {
     this.#crashes += 1;
     member.crash(kind);
-    this.#restartLater(member);
+    this.#restartLater(member, backMs);
   }
 
   /** As a supervisor does. */
-  #restartLater(member: SimulatedNode): void {
+  #restartLater(member: SimulatedNode, backMs = 50 + this.#random.unit() * this.#restartMs): void {
     const { life } = member;
-    this.#clock.alarm(50 + this.#random.unit() * this.#restartMs, () => {
+    this.#clock.alarm(backMs, () => {
       if (member.life === life && !member.isUp && this.#processes.get(member.id) === member)
         void member.start();
     });
@@ -293,7 +339,7 @@ class ClusterWorld {
     const leader = this.#leader()?.node;
     if (leader === undefined) return;
     const { members } = leader.status;
-    const { nodes } = this.#options;
+    const nodes = this.#nodes;
     const learner = members.find(({ role }) => role === "learner");
     try {
       if (learner !== undefined) leader.add(learner.id, "voter");

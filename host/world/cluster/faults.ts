@@ -5,6 +5,7 @@
 import type { SimulatedClock } from "../clock.ts";
 import { CALM_LINK, type LinkWeather, type PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
+import type { Reads } from "./reads.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 
 export const FAULTS = [
@@ -24,6 +25,9 @@ export const FAULTS = [
   "full-state",
   "transfer",
   "membership",
+  "majority-power-cut",
+  "fall-of-leader",
+  "isolated-leader",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -44,13 +48,24 @@ const EVERY_MS: Readonly<Record<Fault, number>> = {
   "failed-sync": 25_000,
   "full-state": 15_000,
   transfer: 15_000,
-  membership: 20_000,
+  membership: 15_000,
+  "majority-power-cut": 10_000,
+  "fall-of-leader": 8_000,
+  "isolated-leader": 5_000,
 };
+/** These wait for their moment, which comes where little else is wrong. */
+const AIMED: ReadonlySet<Fault> = new Set(["majority-power-cut", "fall-of-leader", "isolated-leader"]);
 
-const HOSTILE_PACE = 0.3;
+/** Worlds differ in what they are made of. Paces stretch the times between two faults of a kind. */
+export const TEMPERS = {
+  steady: { pace: 1, aimedPace: 1, restartMs: 4_000, syncMs: 5 },
+  hostile: { pace: 0.3, aimedPace: 1, restartMs: 600, syncMs: 30 },
+  aimed: { pace: 3, aimedPace: 0.3, restartMs: 600, syncMs: 5 },
+} as const;
+export type Temper = (typeof TEMPERS)[keyof typeof TEMPERS];
 
 export interface FaultTarget {
-  readonly isHostile: boolean;
+  readonly temper: Temper;
   /** What a disk's sync takes when nothing is wrong with it. */
   readonly syncMs: number;
   readonly clock: SimulatedClock;
@@ -60,26 +75,28 @@ export interface FaultTarget {
   processes(): readonly SimulatedNode[];
   /** Client hosts, which partitions cut off too. */
   readonly hosts: readonly number[];
-  crash(member: SimulatedNode, kind: "kill" | "power"): void;
+  /** `backMs`: when it is started again; else when the supervisor of this world comes to it. */
+  crash(member: SimulatedNode, kind: "kill" | "power", backMs?: number): void;
   leader(): SimulatedNode | undefined;
   /** Adds or removes a member, when that can be done now. */
   changeMembers(): void;
+  readonly reads: Reads;
   note(fault: Fault, detail: string): void;
 }
 
 export class Faults {
   readonly #target: FaultTarget;
   readonly #kinds: readonly Fault[];
-  /** Half of the worlds are hostile: faults come three times as often. */
-  readonly #pace: number;
   #running = false;
+  /** Each waits for its moment, and comes once. */
+  #atCommit: ((leader: SimulatedNode) => void)[] = [];
+  #atElection: ((leader: SimulatedNode) => void)[] = [];
   #weather: LinkWeather = CALM_LINK;
   count = 0;
 
   constructor(target: FaultTarget, kinds: readonly Fault[]) {
     this.#target = target;
     this.#kinds = kinds;
-    this.#pace = target.isHostile ? HOSTILE_PACE : 1;
   }
 
   start(): void {
@@ -87,15 +104,33 @@ export class Faults {
     for (const kind of this.#kinds) this.#arm(kind);
   }
 
+  /** A leader tells of entries that are newly committed. */
+  committed(leader: SimulatedNode): void {
+    this.#spring(this.#atCommit, leader);
+  }
+  /** A node has begun to lead. */
+  elected(leader: SimulatedNode): void {
+    this.#spring(this.#atElection, leader);
+  }
+
+  /** Not within the node's own call. */
+  #spring(traps: ((leader: SimulatedNode) => void)[], leader: SimulatedNode): void {
+    for (const trap of traps.splice(0)) this.#after(0, () => trap(leader));
+  }
+
   /** Ends every fault; no more come. */
   heal(): void {
     this.#running = false;
+    this.#atCommit = [];
+    this.#atElection = [];
     const { network } = this.#target;
     this.#weather = CALM_LINK;
     network.weather = CALM_LINK;
     network.heal();
     for (const member of this.#target.processes()) {
       member.resume();
+      member.drift("own");
+      member.hasLowDice = false;
       member.disk.syncMs = 0;
       member.disk.capacityBytes = Number.POSITIVE_INFINITY;
       member.disk.disarm();
@@ -104,8 +139,9 @@ export class Faults {
   }
 
   #arm(kind: Fault): void {
-    const { clock, random } = this.#target;
-    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind] * this.#pace, () => {
+    const { clock, random, temper } = this.#target;
+    const pace = AIMED.has(kind) ? temper.aimedPace : temper.pace;
+    clock.alarm(-Math.log(1 - random.unit()) * EVERY_MS[kind] * pace, () => {
       if (!this.#running) return;
       this.count += 1;
       this.#do(kind);
@@ -218,10 +254,93 @@ export class Faults {
         return;
       }
       case "membership":
-        target.note(kind, "one node in or out");
-        target.changeMembers();
+        // One after the other is tried: a leader must refuse the second until the first is committed.
+        target.note(kind, "nodes in or out");
+        for (let changes = 1 + random.below(3); changes > 0; changes -= 1) target.changeMembers();
+        return;
+      case "majority-power-cut":
+        this.#atCommit.push((leader) => this.#cutMajority(leader));
+        return;
+      case "fall-of-leader":
+        this.#atElection.push((leader) => this.#fall(leader));
+        return;
+      case "isolated-leader":
+        this.#isolate();
         return;
     }
+  }
+
+  /** Right after a commit the power goes at so many nodes that they were needed for it. */
+  #cutMajority(leader: SimulatedNode): void {
+    const { random, note, crash } = this.#target;
+    const others = this.#target.processes().filter((member) => member !== leader && member.isUp);
+    shuffle(others, random);
+    const majority = Math.floor((others.length + 1) / 2) + 1;
+    const victims = random.chance(0.7) ? [leader, ...others] : others;
+    const cut = victims.slice(0, majority);
+    note("majority-power-cut", `nodes ${cut.map(({ id }) => id).join(", ")}`);
+    for (const member of cut) crash(member, "power");
+  }
+
+  /** A leader ends when it has only just begun, its first entries being on few nodes (thesis, figure 3.7). */
+  #fall(leader: SimulatedNode): void {
+    const { random, note, crash, network, syncMs } = this.#target;
+    const ids = this.#target.processes().map(({ id }) => id);
+    const reached = random.chance(0.6) ? [] : ids.filter(() => random.chance(0.3));
+    for (const id of ids) if (id !== leader.id && !reached.includes(id)) network.cut(leader.id, id);
+    this.#after(random.unit() * (2 * syncMs + 60), () => {
+      network.heal();
+      if (!leader.isUp) return;
+      note("fall-of-leader", `node ${leader.id}`);
+      crash(leader, random.chance(0.5) ? "kill" : "power");
+    });
+  }
+
+  /**
+   * A leader that does not know that it is one no more, and is read at. Others may have heard nothing of it for long, and campaign; those that
+   * have may be restarted when it is cut off, and must not do then what they would not have done before. Its clock may be slow, and the others' fast; and one of
+   * them may campaign as early as it can.
+   */
+  #isolate(): void {
+    const { random, network } = this.#target;
+    const leader = this.#target.leader();
+    if (leader === undefined) return;
+    const others = this.#target.processes().filter((member) => member !== leader && member.isUp);
+    shuffle(others, random);
+    const spare = Math.ceil((others.length + 1) / 2) - 1;
+    const rivals = random.chance(0.3) ? others.splice(0, spare) : [];
+    const cut = (members: readonly SimulatedNode[]): void => {
+      for (const { id } of members) {
+        network.cut(leader.id, id);
+        network.cut(id, leader.id);
+      }
+    };
+    cut(rivals);
+    const isSkewed = random.chance(0.8);
+    if (isSkewed) for (const member of [...rivals, ...others]) member.drift("fast");
+    if (isSkewed) leader.drift("slow");
+    const [first] = others;
+    if (first !== undefined) first.hasLowDice = random.chance(0.8);
+    this.#after(rivals.length === 0 ? 100 : 300 + random.unit() * 300, () => {
+      cut([...rivals, ...others]);
+      this.#strand(leader, rivals.length > 0 && random.chance(0.5) ? others : []);
+    });
+  }
+
+  /** `restarted`: they come back at once. */
+  #strand(leader: SimulatedNode, restarted: readonly SimulatedNode[]): void {
+    const { random, note, crash, network, reads } = this.#target;
+    note("isolated-leader", `node ${leader.id}, ${restarted.length} restarted`);
+    for (const member of restarted) if (member.isUp) crash(member, "kill", 5 + random.unit() * 50);
+    // Until it would have stepped down, whatever its clock.
+    reads.press(leader, { everyMs: 4 + random.unit() * 4, forMs: 400 });
+    this.#after(400 + random.unit() * 800, () => {
+      network.heal();
+      for (const member of this.#target.processes()) {
+        member.drift("own");
+        member.hasLowDice = false;
+      }
+    });
   }
 
   /** In two halves, or one node alone; clients are on either side. */
@@ -235,5 +354,12 @@ export class Faults {
     const all = [...ids, ...hosts];
     for (const a of all) for (const b of all) if (side.has(a) !== side.has(b)) network.cut(a, b);
     this.#after(lastsMs, () => network.heal());
+  }
+}
+
+function shuffle<T>(items: T[], random: SeededRandom): void {
+  for (let at = items.length - 1; at > 0; at -= 1) {
+    const other = random.below(at + 1);
+    [items[at], items[other]] = [items[other] as T, items[at] as T];
   }
 }

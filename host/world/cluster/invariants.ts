@@ -1,15 +1,20 @@
 /** What Raft promises (Ongaro's thesis, figure 3.2), looked at from outside while a world runs. */
 
+import type { RaftMember } from "../../core/raft.ts";
 import type { Reference } from "./reference.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
+import type { Testimony } from "./testimony.ts";
 
 export class Invariants {
   readonly #reference: Reference;
   /** Who led in a term. */
   readonly #leaders = new Map<number, number>();
 
-  constructor(reference: Reference) {
+  readonly #testimony: Testimony;
+
+  constructor(reference: Reference, testimony: Testimony) {
     this.#reference = reference;
+    this.#testimony = testimony;
   }
 
   get elections(): number {
@@ -31,6 +36,10 @@ export class Invariants {
       if (held !== committed)
         return `leader completeness: node ${member.id} leads in term ${term} without the committed entry ${index} of term ${committed}`;
     }
+    // Committed, and applied nowhere yet.
+    const { index, term: committed } = this.#testimony.committed;
+    if (index >= first && (index > last || driver.termAt(index) !== committed))
+      return `leader completeness: node ${member.id} leads in term ${term} without entry ${index} of term ${committed}, which was called committed`;
     return undefined;
   }
 
@@ -45,6 +54,12 @@ export class Invariants {
       for (const b of nodes.slice(at + 1)) {
         const [mine, theirs] = [a.status, b.status];
         const first = Math.max(mine.first, theirs.first);
+        // A configuration stands in the log, or in the snapshot before it (4.1): the same log, the same members.
+        const { last } = mine;
+        if (last === theirs.last && last >= first && a.driver.termAt(last) === b.driver.termAt(last)) {
+          if (namesOf(mine.members) !== namesOf(theirs.members))
+            return `log matching: nodes ${a.id} and ${b.id} end at entry ${last} both, and have other members`;
+        }
         let isSame = false;
         for (let index = Math.min(mine.last, theirs.last); index >= first; index -= 1) {
           const equal = a.driver.termAt(index) === b.driver.termAt(index);
@@ -56,4 +71,11 @@ export class Invariants {
     }
     return undefined;
   }
+}
+
+function namesOf(members: readonly RaftMember[]): string {
+  return members
+    .map(({ id, role, outgoing, leaving }) => `${id} ${role} ${outgoing === true} ${leaving === true}`)
+    .sort()
+    .join(", ");
 }

@@ -8,8 +8,6 @@ import type { Clock } from "../../io/seams.ts";
 import type { SeededRandom } from "../random.ts";
 
 export const LEASE_TTL_MS = 3_000;
-/** Clocks of a world run within a hundredth of true time; a leader's against a holder's. */
-export const DRIFT_SHARE = 0.03;
 const LOCK = "lock";
 const utf8 = new TextEncoder();
 
@@ -24,6 +22,13 @@ export class Locks {
   readonly #beliefs: Belief[] = [];
   #highest = 0;
   used = 0;
+  /** What holders take off a lease's time: of leaders' clocks, more than any may run ahead of theirs. */
+  readonly marginShare: number;
+
+  /** How far clocks are from true time, at most. */
+  constructor(drift: number) {
+    this.marginShare = 3 * drift;
+  }
 
   believe(belief: Belief): void {
     this.#beliefs.push(belief);
@@ -86,7 +91,7 @@ export class LockUser {
       return;
     }
     for (let renewals = random.below(4); ; renewals -= 1) {
-      const [heardMs, untilMs] = [clock.monotonicMs(), sentMs + LEASE_TTL_MS * (1 - DRIFT_SHARE)];
+      const [heardMs, untilMs] = [clock.monotonicMs(), sentMs + LEASE_TTL_MS * (1 - locks.marginShare)];
       if (heardMs >= untilMs) return;
       // A holder that gives up does so for its own sake before it tells.
       const releasesMs = Math.min(untilMs, heardMs + random.unit() * LEASE_TTL_MS);

@@ -17,6 +17,10 @@ import type { PeerNetwork } from "../peer-network.ts";
 import type { SeededRandom } from "../random.ts";
 import { SkewedClock } from "../skewed-clock.ts";
 import { SimulatedState } from "../state.ts";
+import { LogBook } from "./log-book.ts";
+
+/** Off the top of each number, where dice fall low. */
+const LOW_DICE_BITS = 5;
 
 export interface SimulatedNodeOptions {
   readonly id: number;
@@ -29,14 +33,20 @@ export interface SimulatedNodeOptions {
   readonly limits: Partial<KvLimits>;
   readonly tickMs: number;
   readonly segmentBytes: number;
-  /** Own milliseconds for one of the world: 1 is a true clock. */
-  readonly clockRate: number;
+  /** How far its clock is from true time: that share fast, or slow. */
+  readonly drift: number;
+  /** As far as it may be. */
+  readonly driftMax: number;
   /** The node stopped by itself: its log or its machine failed, or its disk's crash came. */
   readonly onFatal: (member: SimulatedNode, error: Error) => void;
   readonly onApplied?: (member: SimulatedNode, entries: readonly MachineEntry[]) => void;
   /** It took a leader's snapshot over. */
   readonly onSnapshot?: () => void;
   readonly onLeading?: (member: SimulatedNode, term: number) => void;
+  /** It gives its log entries that change the members, at these indexes; before them there was one at `before`, or 0. */
+  readonly onChanges?: (member: SimulatedNode, indexes: readonly number[], before: number) => void;
+  /** After a crash something was gone that its log had called durable. */
+  readonly onLost?: (member: SimulatedNode, what: string) => void;
 }
 
 interface Running {
@@ -44,24 +54,30 @@ interface Running {
   readonly log: RaftLog;
   readonly transport: PeerTransport;
   readonly clock: SkewedClock;
+  readonly sinceMs: number;
 }
 
 export class SimulatedNode {
   readonly id: number;
   readonly disk: SimulatedDisk;
   readonly state: SimulatedState;
+  readonly book = new LogBook();
   readonly #options: SimulatedNodeOptions;
   #running: Running | undefined;
   /** Tells a start from one that a crash has overtaken. */
   #life = 0;
   #starting = -1;
   #clock: SkewedClock;
+  #drift: number;
+  /** Its dice fall low: it campaigns as early as it may. */
+  hasLowDice = false;
 
   constructor(options: SimulatedNodeOptions) {
-    const { id, random, clock, clockRate } = options;
+    const { id, random, clock, drift } = options;
     this.id = id;
     this.#options = options;
-    this.#clock = new SkewedClock(clock, clockRate);
+    this.#drift = drift;
+    this.#clock = new SkewedClock(clock, 1 + drift);
     // Whatever a sync or a flush lets go on belongs to the process of now, and waits while that is paused.
     const current: Clock = {
       monotonicMs: () => this.#clock.monotonicMs(),
@@ -76,6 +92,11 @@ export class SimulatedNode {
   get node(): KvNode | undefined {
     return this.#running?.node;
   }
+  /** By its own clock; 0 while it is down. */
+  get upMs(): number {
+    const running = this.#running;
+    return running === undefined ? 0 : running.clock.monotonicMs() - running.sinceMs;
+  }
   get isUp(): boolean {
     return this.#running !== undefined;
   }
@@ -86,14 +107,14 @@ export class SimulatedNode {
   /** Nothing when it is up, or on its way. */
   async start(): Promise<void> {
     if (this.isUp || this.#starting === this.#life) return;
-    const { id, core, random, network, members, raft, limits, tickMs, segmentBytes, clock, clockRate } =
-      this.#options;
+    const { id, random, network, segmentBytes, clock } = this.#options;
     this.#life += 1;
     this.#starting = this.#life;
     const life = this.#life;
-    this.#clock = new SkewedClock(clock, clockRate);
+    this.#clock = new SkewedClock(clock, 1 + this.#drift);
     const own = this.#clock;
-    const dice = random.fork(`life ${life}`);
+    const fair = random.fork(`life ${life}`);
+    const dice: SeededRandom = { ...fair, u32: () => fair.u32() >>> (this.hasLowDice ? LOW_DICE_BITS : 0) };
     let log: RaftLog;
     try {
       log = await openRaftLog({
@@ -110,9 +131,33 @@ export class SimulatedNode {
     }
     if (life !== this.#life) return;
     this.#starting = -1;
+    const lost = this.book.reopened(log.recovered);
+    if (lost !== undefined) this.#options.onLost?.(this, lost);
     const transport = network.transport(id, (call) => own.run(call));
-    const node = new KvNode({
-      ...{ id, core, log, transport, clock: own, random: dice, members, raft, limits, tickMs },
+    const watched = this.book.watch(log, (indexes, before) =>
+      this.#options.onChanges?.(this, indexes, before),
+    );
+    let node: KvNode;
+    try {
+      node = this.#node(watched, transport, own, dice);
+    } catch (error) {
+      await transport.close();
+      if (life === this.#life) this.#options.onFatal(this, error as Error);
+      return;
+    }
+    this.#running = { node, log, transport, clock: own, sinceMs: own.monotonicMs() };
+    node.driver.onLeading((leading, term) => {
+      if (leading) this.#options.onLeading?.(this, term);
+    });
+    node.driver.onFatal((error) => {
+      if (life === this.#life) this.#options.onFatal(this, error);
+    });
+  }
+
+  #node(log: RaftLog, transport: PeerTransport, clock: SkewedClock, random: SeededRandom): KvNode {
+    const { id, core, members, raft, limits, tickMs } = this.#options;
+    return new KvNode({
+      ...{ id, core, log, transport, clock, random, members, raft, limits, tickMs },
       store: this.state.mount(),
       retryMs: 50,
       meter: {
@@ -124,13 +169,6 @@ export class SimulatedNode {
         duration: () => undefined,
       },
       onApplied: (entries) => this.#options.onApplied?.(this, entries),
-    });
-    this.#running = { node, log, transport, clock: own };
-    node.driver.onLeading((leading, term) => {
-      if (leading) this.#options.onLeading?.(this, term);
-    });
-    node.driver.onFatal((error) => {
-      if (life === this.#life) this.#options.onFatal(this, error);
     });
   }
 
@@ -162,6 +200,12 @@ export class SimulatedNode {
   }
   resume(): void {
     this.#clock.resume();
+  }
+  /** Its clock runs as wrong as it may, from now on; "own": as it did at first. */
+  drift(way: "fast" | "slow" | "own"): void {
+    const { drift, driftMax } = this.#options;
+    this.#drift = way === "own" ? drift : way === "fast" ? driftMax : -driftMax;
+    this.#clock.setRate(1 + this.#drift);
   }
   jumpWall(ms: number): void {
     this.#clock.jumpWall(ms);

@@ -8,7 +8,7 @@ const core = openTestCore();
 const SEEDS = process.env.TARDIGRADE_DEEP === "1" ? 20_000 : 200;
 const A_TEST = SEEDS / 10;
 
-describe("five nodes, ten clients and all faults for 30 s", () => {
+describe("three or five nodes, ten clients and all faults for 30 s", () => {
   test.each(Array.from({ length: 10 }, (_, part) => part * A_TEST + 1))(
     "seeds from %i on",
     async (first) => {

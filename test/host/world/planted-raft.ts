@@ -43,8 +43,8 @@ export const PLANTED_RAFT: readonly PlantedRaftBug[] = [
   {
     name: "a follower acknowledges before its sync",
     file: "replication.ts",
-    from: "  store<u64>(answer, min<u64>(matched, load<u64>(at, SAVED)), MESSAGE_INDEX);",
-    to: "  store<u64>(answer, matched, MESSAGE_INDEX);",
+    from: "  const durable = min<u64>(matched, load<u64>(at, SAVED));",
+    to: "  const durable = matched;",
   },
   {
     name: "a vote leaves before it is durable",

@@ -32,7 +32,7 @@ export class SimulatedCluster {
         electionMs: 300,
         heartbeatMs: 60,
       },
-      ...{ limits: {}, tickMs: 20, segmentBytes: 65_536, clockRate: 1 },
+      ...{ limits: {}, tickMs: 20, segmentBytes: 65_536, drift: 0, driftMax: 0 },
       onFatal: (_, error) => this.fatal.push(error),
     });
     this.processes.set(id, process);

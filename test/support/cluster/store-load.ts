@@ -15,6 +15,8 @@ import { seededRandom } from "../../../host/world/random.ts";
 const OPERATIONS_A_KEY = 60;
 const STEPS_MAX = 10_000_000;
 const QUIET_MS = 15_000;
+/** All clocks are one here; as much as a holder must allow for. */
+const CLOCK_DRIFT = 0.01;
 
 export interface StoreLoadOptions {
   readonly endpoints: readonly string[];
@@ -29,7 +31,7 @@ export class StoreLoad {
   readonly #clock = systemClock();
   readonly #options: StoreLoadOptions;
   readonly #history = new History();
-  readonly #locks = new Locks();
+  readonly #locks = new Locks(CLOCK_DRIFT);
   readonly #clients: Clients;
   /** All changes of the clients' keys, as one who watches from the first on is told. */
   readonly #changes: KvEvent[] = [];
