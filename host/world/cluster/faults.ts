@@ -183,6 +183,8 @@ export class Faults {
       case "delay":
         target.note(kind, "and reordering");
         this.#setWeather({ delayMsMax: 5 + random.unit() * 150 });
+        // Reads by way of the leader, whose answers come late and out of order.
+        target.reads.press(drawn, { everyMs: 10 + random.unit() * 30, forMs: Math.min(lastsMs, 1_000) });
         this.#after(lastsMs, () => this.#setWeather(CALM_LINK));
         return;
       case "partition":
