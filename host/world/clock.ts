@@ -4,10 +4,14 @@
  *
  * Between two alarms every promise that can go on must go on, else an alarm would ring while the work that
  * precedes it in a real process still waits. Counting `await`s guesses at how deep the chains are; one turn
- * of the event loop (setImmediate) empties them whatever their depth, costs about a microsecond and depends
- * on no time.
+ * of the event loop (setImmediate) empties them whatever their depth, costs some microseconds and depends
+ * on no time. Where nothing else is waited for (`isPure`), what Node does between two turns is enough.
  */
+import { afterPromises } from "../io/after-promises.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
+
+/** So that timers and signals of the process have their turn. */
+const TURNS_A_LOOP = 1_000;
 
 interface Alarm {
   readonly timeMs: number;
@@ -23,8 +27,14 @@ export class SimulatedClock implements Clock {
   /** Binary heap, earliest first. */
   readonly #heap: Alarm[] = [];
   #live = 0;
+  readonly #isPure: boolean;
+  #turns = 0;
 
-  constructor(options: { readonly startMs?: number; readonly wallMs?: number } = {}) {
+  /** `isPure`: nothing is waited for but promises and this clock's alarms; then it need not go through the event loop. */
+  constructor(
+    options: { readonly startMs?: number; readonly wallMs?: number; readonly isPure?: boolean } = {},
+  ) {
+    this.#isPure = options.isPure ?? false;
     this.#nowMs = options.startMs ?? 0;
     this.#wallOffsetMs = (options.wallMs ?? Date.UTC(2026, 0, 1)) - this.#nowMs;
   }
@@ -66,7 +76,11 @@ export class SimulatedClock implements Clock {
 
   /** Lets every promise that can go on do so, without time passing. */
   settle(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
+    this.#turns += 1;
+    return new Promise((resolve) => {
+      if (this.#isPure && this.#turns % TURNS_A_LOOP !== 0) afterPromises(resolve);
+      else setImmediate(resolve);
+    });
   }
 
   /** Moves time by `ms`, ringing what falls due on the way, alarms set meanwhile included. */

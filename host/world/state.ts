@@ -85,10 +85,8 @@ export class SimulatedState {
   }
 
   #transact(work: (transaction: StateTransaction) => void, reader: StateReader): void {
-    if (this.#failures > 0) {
-      this.#failures -= 1;
-      throw new TardigradeError("DISK_FULL", "The state store has no room left; free space on its disk.");
-    }
+    const isFailing = this.#failures > 0;
+    if (isFailing) this.#failures -= 1;
     const undo: [string, Uint8Array | undefined][] = [];
     const change = (key: string, value: Uint8Array | undefined): void => {
       undo.push([key, this.#map.get(key)]);
@@ -100,6 +98,9 @@ export class SimulatedState {
         put: (key, value) => change(key, value.slice()),
         delete: (key) => change(key, undefined),
       });
+      // When it commits: whoever works along has changed what it holds in memory.
+      if (isFailing)
+        throw new TardigradeError("DISK_FULL", "The state store has no room left; free space on its disk.");
     } catch (error) {
       for (const [key, before] of undo.reverse()) this.#write(key, before);
       throw error;

@@ -94,7 +94,7 @@ export async function runClusterWorld(options: ClusterWorldOptions): Promise<Clu
 
 class ClusterWorld {
   readonly #options: ClusterWorldOptions;
-  readonly #clock = new SimulatedClock();
+  readonly #clock = new SimulatedClock({ isPure: true });
   readonly #random;
   readonly #network: PeerNetwork;
   readonly #processes = new Map<number, SimulatedNode>();
@@ -116,6 +116,7 @@ class ClusterWorld {
   readonly #nodes: number;
   /** Held by a node's log: fewer, and nodes need snapshots more often. */
   readonly #entries: number;
+  readonly #segmentBytes: number;
   readonly #restartMs: number;
   readonly #syncMs: number;
   readonly #first: readonly RaftMember[];
@@ -138,6 +139,7 @@ class ClusterWorld {
     const drawn = this.#random.chance(0.5) ? 3 : 5;
     this.#nodes = options.nodes ?? drawn;
     this.#entries = this.#random.chance(0.5) ? 64 : 256;
+    this.#segmentBytes = this.#random.chance(0.5) ? 8_192 : 32_768;
     this.#drift = this.#random.chance(0.5) ? CLOCK_DRIFT : CLOCK_DRIFT_MAX;
     this.#locks = new Locks(this.#drift);
     const [clock, random] = [this.#clock, this.#random];
@@ -258,7 +260,7 @@ class ClusterWorld {
     const member = new SimulatedNode({
       ...{ id, core: this.#options.core, clock: this.#clock, network: this.#network, members, random },
       raft: { ...RAFT, entries: this.#entries, leaseMs: this.#hasLeases ? RAFT.electionMs * LEASE_SHARE : 0 },
-      ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: 32_768 },
+      ...{ limits: LIMITS, tickMs: RAFT.heartbeatMs / 2, segmentBytes: this.#segmentBytes },
       ...{ drift: this.#driftOf(random), driftMax: this.#drift },
       onSnapshot: () => {
         this.#snapshots += 1;
@@ -272,7 +274,7 @@ class ClusterWorld {
       },
       onChanges: (of, indexes, before) =>
         this.#violated(this.#testimony.changed(this.#witnessOf(of), indexes, before)),
-      onLost: (of, what) => this.#violated(`stable storage: of node ${of.id}, ${what}`),
+      onBroken: (of, what) => this.#violated(`stable storage, node ${of.id}: ${what}`),
     });
     member.disk.syncMs = this.#syncMs;
     this.#processes.set(id, member);

@@ -64,6 +64,8 @@ export const TEMPERS = {
 } as const;
 export type Temper = (typeof TEMPERS)[keyof typeof TEMPERS];
 
+const LATE_MS = 150;
+
 export interface FaultTarget {
   readonly temper: Temper;
   /** What a disk's sync takes when nothing is wrong with it. */
@@ -183,6 +185,8 @@ export class Faults {
       case "delay":
         target.note(kind, "and reordering");
         this.#setWeather({ delayMsMax: 5 + random.unit() * 150 });
+        // Reads by way of the leader, whose answers come late and out of order.
+        target.reads.press(drawn, { everyMs: 10 + random.unit() * 30, forMs: Math.min(lastsMs, 1_000) });
         this.#after(lastsMs, () => this.#setWeather(CALM_LINK));
         return;
       case "partition":
@@ -309,20 +313,29 @@ export class Faults {
     shuffle(others, random);
     const spare = Math.ceil((others.length + 1) / 2) - 1;
     const rivals = random.chance(0.3) ? others.splice(0, spare) : [];
-    const cut = (members: readonly SimulatedNode[]): void => {
-      for (const { id } of members) {
-        network.cut(leader.id, id);
-        network.cut(id, leader.id);
-      }
+    const cutOut = (members: readonly SimulatedNode[]): void => {
+      for (const { id } of members) network.cut(leader.id, id);
     };
-    cut(rivals);
+    const cutIn = (members: readonly SimulatedNode[]): void => {
+      for (const { id } of members) network.cut(id, leader.id);
+    };
+    cutOut(rivals);
+    cutIn(rivals);
+    // Answers to its heartbeats are under way for long, and go on to arrive when it is heard no more.
+    const areLate = random.chance(0.3);
+    if (areLate) this.#setWeather({ delayMsMax: LATE_MS });
     const isSkewed = random.chance(0.8);
     if (isSkewed) for (const member of [...rivals, ...others]) member.drift("fast");
     if (isSkewed) leader.drift("slow");
     const [first] = others;
     if (first !== undefined) first.hasLowDice = random.chance(0.8);
-    this.#after(rivals.length === 0 ? 100 : 300 + random.unit() * 300, () => {
-      cut([...rivals, ...others]);
+    this.#after(rivals.length === 0 ? 2 * LATE_MS : 300 + random.unit() * 300, () => {
+      const all = [...rivals, ...others];
+      cutOut(all);
+      if (areLate) {
+        this.#setWeather(CALM_LINK);
+        this.#after(LATE_MS, () => cutIn(all));
+      } else cutIn(all);
       this.#strand(leader, rivals.length > 0 && random.chance(0.5) ? others : []);
     });
   }

@@ -45,10 +45,11 @@ export class Invariants {
 
   /** Log matching, by terms: where two logs have the same term at an index, they are the same up to there. And what nodes say of themselves. */
   look(processes: readonly SimulatedNode[]): string | undefined {
-    const nodes = processes.flatMap(({ node }) => (node === undefined ? [] : [node]));
-    for (const node of nodes) {
-      const { violations } = node.status;
-      if (violations > 0) return `node ${node.id} saw ${violations} things that Raft rules out`;
+    const nodes = processes.flatMap(({ node }) =>
+      node === undefined ? [] : [{ id: node.id, driver: node.driver, status: node.driver.status }],
+    );
+    for (const { id, status } of nodes) {
+      if (status.violations > 0) return `node ${id} saw ${status.violations} things that Raft rules out`;
     }
     for (const [at, a] of nodes.entries()) {
       for (const b of nodes.slice(at + 1)) {

@@ -71,7 +71,7 @@ export class LockUser {
   async run(goesOn: () => boolean): Promise<void> {
     const { clock, random } = this.#parts;
     while (goesOn()) {
-      await new Promise<void>((resolve) => clock.alarm(500 + random.unit() * 2_000, resolve));
+      await new Promise<void>((resolve) => clock.alarm(200 + random.unit() * 800, resolve));
       if (!goesOn()) return;
       try {
         await this.#hold();
@@ -94,7 +94,8 @@ export class LockUser {
       const [heardMs, untilMs] = [clock.monotonicMs(), sentMs + LEASE_TTL_MS * (1 - locks.marginShare)];
       if (heardMs >= untilMs) return;
       // A holder that gives up does so for its own sake before it tells.
-      const releasesMs = Math.min(untilMs, heardMs + random.unit() * LEASE_TTL_MS);
+      const keepsMs = random.chance(0.5) ? LEASE_TTL_MS : random.unit() * LEASE_TTL_MS;
+      const releasesMs = Math.min(untilMs, heardMs + keepsMs);
       locks.believe({ by: number, token: lease, fromMs: heardMs, untilMs: releasesMs });
       locks.use(lease);
       await new Promise<void>((resolve) => clock.alarm(releasesMs - heardMs, resolve));

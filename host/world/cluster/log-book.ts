@@ -20,6 +20,13 @@ interface Page {
   readonly resetTo?: SnapshotMark;
 }
 
+export interface BookReaders {
+  /** Entries that change the members are given to the log at these indexes; before them there was one at `before`, or 0. */
+  readonly onChanges: (indexes: readonly number[], before: number) => void;
+  /** Another vote than before is given to the log in one term. */
+  readonly onSecondVote: (what: string) => void;
+}
+
 export class LogBook {
   term = 0;
   /** Whom this node gave its vote in `term`; 0. */
@@ -40,8 +47,8 @@ export class LogBook {
     return index <= this.base || (index <= this.last && this.#terms[index] === term);
   }
 
-  /** Keeps the book of a log. `onChanges`: entries that change the members are being saved at these indexes; before them there was one at `before`, or 0. */
-  watch(log: RaftLog, onChanges: (indexes: readonly number[], before: number) => void): RaftLog {
+  /** Keeps the book of a log. */
+  watch(log: RaftLog, readers: BookReaders): RaftLog {
     const era = this.#era;
     log.onDurable((token) => {
       if (era === this.#era) this.#durable(token);
@@ -53,7 +60,7 @@ export class LogBook {
       releaseRecovered: () => log.releaseRecovered(),
       save: (save) => {
         const token = log.save(save);
-        this.#save(token, save, onChanges);
+        this.#save(token, save, readers);
         return token;
       },
       get durableToken() {
@@ -117,12 +124,11 @@ export class LogBook {
     return undefined;
   }
 
-  #save(
-    token: number,
-    { state, entries }: RaftSave,
-    onChanges: (indexes: readonly number[], before: number) => void,
-  ): void {
-    const { term, vote } = state ?? this.#newest();
+  #save(token: number, { state, entries }: RaftSave, { onChanges, onSecondVote }: BookReaders): void {
+    const newest = this.#newest();
+    const { term, vote } = state ?? newest;
+    if (term === newest.term && newest.vote !== 0 && vote !== newest.vote)
+      onSecondVote(`it votes for node ${vote} in term ${term}, and has voted for node ${newest.vote}`);
     const run = entries?.run ?? new Uint8Array(0);
     const firstIndex = run.length === 0 ? 0 : (entries?.firstIndex ?? 0);
     const changes: number[] = [];

@@ -33,8 +33,8 @@ export class Reads {
 
   ask(member: SimulatedNode): void {
     const { node } = member;
-    // A process that is paused asks nothing.
-    if (node === undefined || node.isStopped || member.isPaused) return;
+    // A process that is paused asks nothing, and where nobody leads nobody answers.
+    if (node === undefined || node.isStopped || member.isPaused || node.leader === 0) return;
     const known = this.#options.commits();
     node.driver.read().then(
       () => {

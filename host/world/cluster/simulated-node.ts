@@ -45,8 +45,8 @@ export interface SimulatedNodeOptions {
   readonly onLeading?: (member: SimulatedNode, term: number) => void;
   /** It gives its log entries that change the members, at these indexes; before them there was one at `before`, or 0. */
   readonly onChanges?: (member: SimulatedNode, indexes: readonly number[], before: number) => void;
-  /** After a crash something was gone that its log had called durable. */
-  readonly onLost?: (member: SimulatedNode, what: string) => void;
+  /** After a crash something was gone that its log had called durable, or a second vote was saved in a term. */
+  readonly onBroken?: (member: SimulatedNode, what: string) => void;
 }
 
 interface Running {
@@ -132,11 +132,12 @@ export class SimulatedNode {
     if (life !== this.#life) return;
     this.#starting = -1;
     const lost = this.book.reopened(log.recovered);
-    if (lost !== undefined) this.#options.onLost?.(this, lost);
+    if (lost !== undefined) this.#options.onBroken?.(this, lost);
     const transport = network.transport(id, (call) => own.run(call));
-    const watched = this.book.watch(log, (indexes, before) =>
-      this.#options.onChanges?.(this, indexes, before),
-    );
+    const watched = this.book.watch(log, {
+      onChanges: (indexes, before) => this.#options.onChanges?.(this, indexes, before),
+      onSecondVote: (what) => this.#options.onBroken?.(this, what),
+    });
     let node: KvNode;
     try {
       node = this.#node(watched, transport, own, dice);
