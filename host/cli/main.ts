@@ -413,7 +413,7 @@ function duration(text: string): number {
 function addWorld(program: Command): void {
   program
     .command("world")
-    .description("simulated worlds: a cluster, its clients, its disks and its network in virtual time")
+    .description("simulated worlds: a cluster and its clients, or gateways and their boards, in virtual time")
     .command("run")
     .description("run a world from a seed; exit code 1 when what it promises is violated")
     .option("--seed <n>", "the same seed is the same world", integer(0, 0xffff_ffff), 1)
@@ -424,13 +424,30 @@ function addWorld(program: Command): void {
       "nodes of the cluster; by default three or five, as the seed has it",
       integer(1, 9),
     )
-    .option("--clients <n>", "clients", integer(0, 100), 10)
+    .option("--clients <n>", "clients of the cluster", integer(0, 100), 10)
+    .addOption(
+      new Option("--gateways <n>", "a site instead: gateways, each alone with its boards")
+        .argParser(integer(1, 20))
+        .conflicts(["nodes", "clients"]),
+    )
+    .option("--boards <n>", "boards of the site, dealt out among its gateways", integer(1, 1_000), 20)
+    .addOption(
+      new Option("--app <file>", "what those boards run").default(
+        join(packageRoot(), "firmware/apps/greenhouse/app.ts"),
+        "the greenhouse",
+      ),
+    )
     .option("--faults <kinds>", "all, none, or kinds separated by commas", "all")
     .option("--trace", "print every fault and election")
     .option("--json", "JSON on standard output")
     .action(async (options) => {
-      const { worldCommand } = await import("./world-command.ts");
       const faults = ["all", "none"].includes(options.faults) ? options.faults : options.faults.split(",");
+      if (options.gateways !== undefined) {
+        const { siteWorldCommand } = await import("./site-world-command.ts");
+        process.exitCode = await siteWorldCommand({ ...options, faults });
+        return;
+      }
+      const { worldCommand } = await import("./world-command.ts");
       process.exitCode = await worldCommand({ ...options, faults });
     });
 }

@@ -5,7 +5,7 @@ import type { BoardImage } from "../../../boards/simulators/virtual/board.ts";
 import { buildApp, buildSystem } from "../../../boards/toolchain/build.ts";
 import { SITE_FAULTS } from "../../../host/world/site/site-faults.ts";
 import { runSiteWorld } from "../../../host/world/site/site-world.ts";
-import { ROOT } from "../../support/processes.ts";
+import { MAIN, ROOT, run } from "../../support/processes.ts";
 
 const SEEDS = process.env.TARDIGRADE_DEEP === "1" ? 2_000 : 40;
 const A_TEST = 20;
@@ -56,3 +56,13 @@ test("a seed is a world", async () => {
   expect(again).toEqual(first);
   expect(other.digest).not.toBe(first.digest);
 });
+
+test("from the command line: what was counted, and what is wrong with a fault that no site has", async () => {
+  const site = ["world", "run", "--gateways", "2", "--boards", "4", "--for", "10s"];
+  const told = await run(process.execPath, [MAIN, ...site, "--json"]);
+  expect(told.stderr).toBe("");
+  expect(JSON.parse(told.stdout)).toMatchObject({ seed: 1, readings: expect.any(Number) });
+  const refused = await run(process.execPath, [MAIN, ...site, "--faults", "rust"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/ARGUMENT A site has no fault "rust": loss, /);
+}, 60_000);
