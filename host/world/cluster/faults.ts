@@ -64,6 +64,7 @@ export const TEMPERS = {
 } as const;
 export type Temper = (typeof TEMPERS)[keyof typeof TEMPERS];
 
+/** How long messages are under way at most when a leader is cut off while its answers come late. */
 const LATE_MS = 150;
 
 export interface FaultTarget {

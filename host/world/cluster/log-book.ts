@@ -28,9 +28,10 @@ export interface BookReaders {
 }
 
 export class LogBook {
-  term = 0;
-  /** Whom this node gave its vote in `term`; 0. */
-  vote = 0;
+  #term = 0;
+  #vote = 0;
+  /** Of the newest snapshot's last entry: a start takes it for the node's term when the log has a lower one. */
+  #baseTerm = 0;
   /** Up to here a snapshot stands in for the entries. */
   base = 0;
   last = 0;
@@ -41,6 +42,14 @@ export class LogBook {
   #changes: number[] = [];
   /** Tells a log from that of a later start. */
   #era = 0;
+
+  get term(): number {
+    return Math.max(this.#term, this.#baseTerm);
+  }
+  /** Whom this node gave its vote in that term; 0. */
+  get vote(): number {
+    return this.#baseTerm > this.#term ? 0 : this.#vote;
+  }
 
   /** Whether the entry is durable here, or in a snapshot. */
   holds(index: number, term: number): boolean {
@@ -99,8 +108,8 @@ export class LogBook {
     const lost = this.#lost(found, terms);
     this.#era += 1;
     this.#pages = [];
-    this.term = term;
-    this.vote = vote;
+    this.#term = term;
+    this.#vote = vote;
     this.base = Math.max(this.base, snapshot);
     this.last = lastIndex;
     this.#terms = [];
@@ -111,9 +120,9 @@ export class LogBook {
   #lost(found: RecoveredRaftLog, terms: readonly number[]): string | undefined {
     // A state that came from a leader, and with it all that the log held, may stand in its place.
     if (this.#pages.some(({ resetTo }) => resetTo !== undefined)) return undefined;
-    if (found.term < this.term) return `term ${this.term} is ${found.term} after a crash`;
-    if (found.term === this.term && this.vote !== 0 && found.vote !== this.vote)
-      return `the vote for node ${this.vote} in term ${this.term} is gone after a crash`;
+    if (found.term < this.#term) return `term ${this.#term} is ${found.term} after a crash`;
+    if (found.term === this.#term && this.#vote !== 0 && found.vote !== this.#vote)
+      return `the vote for node ${this.#vote} in term ${this.#term} is gone after a crash`;
     // What was given to the log behind it, and may have survived, overrides.
     let upTo = this.last;
     for (const { firstIndex } of this.#pages) if (firstIndex > 0) upTo = Math.min(upTo, firstIndex - 1);
@@ -146,10 +155,9 @@ export class LogBook {
 
   /** The state that takes the entries' place is durable already. */
   #snapshot({ index, term }: SnapshotMark): void {
-    if (index > this.base) this.base = index;
-    if (term <= this.term) return;
-    this.term = term;
-    this.vote = 0;
+    if (index <= this.base) return;
+    this.base = index;
+    this.#baseTerm = term;
   }
 
   #durable(token: number): void {
@@ -157,8 +165,8 @@ export class LogBook {
     let done = 0;
     for (; done < pages.length && (pages[done] as Page).token <= token; done += 1) {
       const { term, vote, firstIndex, terms, resetTo } = pages[done] as Page;
-      this.term = term;
-      this.vote = vote;
+      this.#term = term;
+      this.#vote = vote;
       if (resetTo !== undefined) this.last = resetTo.index;
       if (firstIndex === 0) continue;
       for (let at = 0; at < terms.length; at += 1) this.#terms[firstIndex + at] = terms[at] as number;

@@ -131,6 +131,7 @@ export class Testimony {
       reign = { by: id, commit: status.commit, members: status.members };
       this.#reigns.set(term, reign);
     }
+    if (reign.by !== id) return `election safety: nodes ${reign.by} and ${id} lead in term ${term}`;
     if (told <= this.#committed.index || driver === undefined) return undefined;
     const { members, ...now } = driver.status;
     // A heartbeat tells a peer of no more than it has.

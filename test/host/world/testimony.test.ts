@@ -174,6 +174,18 @@ describe("after a crash", () => {
   });
 });
 
+test("a leader's snapshot stands for its term, also while the log has a lower one", () => {
+  const { node, testimony } = cluster();
+  const { book, log, manual } = node(1);
+  node(1).durable({ state: { term: 25, vote: 1 } });
+  node(1).save({ state: { term: 26, vote: 0 } });
+  log.compact({ index: 7, term: 26, configuration: new Uint8Array(0) });
+  expect(testimony.sent(1, 2, message(APPEND_ANSWER, { term: 26, index: 7 }))).toBeUndefined();
+  expect(book.reopened(found(25, 1, []))).toBeUndefined();
+  manual.sync();
+  expect([book.term, book.vote]).toEqual([26, 0]);
+});
+
 describe("commitment", () => {
   function leader(term: number, terms: number[], members = VOTERS) {
     const world = cluster();
@@ -206,6 +218,15 @@ describe("commitment", () => {
     node(2).durable({ state: { term: 3, vote: 0 }, entries: { firstIndex: 1, run: runOf([2]) } });
     expect(tell(1)).toContain("entry 1 of term 2");
   });
+});
+
+test("election safety: one leader a term", () => {
+  const { node, testimony } = cluster();
+  for (const id of [1, 2]) node(id).durable({ state: { term: 5, vote: id } });
+  expect(testimony.sent(1, 3, message(APPEND, { term: 5 }))).toBeUndefined();
+  expect(testimony.sent(2, 3, message(APPEND, { term: 5 }))).toBe(
+    "election safety: nodes 1 and 2 lead in term 5",
+  );
 });
 
 describe("one change", () => {
