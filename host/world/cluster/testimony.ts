@@ -102,7 +102,9 @@ export class Testimony {
       case KIND.appendAnswer:
       case KIND.heartbeatAnswer: {
         const index = u53At(message, INDEX_AT);
-        if ((flags & REFUSED) !== 0 || index <= Math.max(book.base, book.last)) return undefined;
+        // Of an earlier term it waited for a term or a vote to be saved; it was so when it was made, and a later leader has cut it off since.
+        const isOld = term < book.term;
+        if ((flags & REFUSED) !== 0 || isOld || index <= Math.max(book.base, book.last)) return undefined;
         return `stable storage: node ${from} acknowledges entry ${index}, and has ${book.last} on its disk`;
       }
       case KIND.append:

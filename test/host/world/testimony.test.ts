@@ -137,6 +137,13 @@ describe("stable storage", () => {
     expect(testimony.sent(2, 1, message(APPEND_ANSWER, { term: 1, index: 1 }))).toBeUndefined();
     expect(testimony.sent(2, 1, message(APPEND_ANSWER, { term: 1, index: 2 }))).toContain("entry 2");
   });
+  test("an acknowledgement to an earlier leader may be late, and be cut off since", () => {
+    const { node, testimony } = cluster();
+    node(2).durable({ state: { term: 1, vote: 0 }, entries: { firstIndex: 1, run: runOf([1, 1]) } });
+    node(2).durable({ state: { term: 2, vote: 0 }, entries: { firstIndex: 1, run: runOf([2]) } });
+    expect(testimony.sent(2, 1, message(APPEND_ANSWER, { term: 1, index: 2 }))).toBeUndefined();
+    expect(testimony.sent(2, 1, message(APPEND_ANSWER, { term: 2, index: 2 }))).toContain("entry 2");
+  });
   test("a second vote in a term is seen when it is saved", () => {
     const { node } = cluster();
     node(1).durable({ state: { term: 2, vote: 3 } });
