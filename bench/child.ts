@@ -100,6 +100,13 @@ export class Child {
     }
   }
 
+  /** SIGKILL: nothing is said to anybody. */
+  async kill(): Promise<void> {
+    this.#stopped = true;
+    this.#process.kill("SIGKILL");
+    await this.#exited;
+  }
+
   /** SIGTERM, and SIGKILL for who does not heed it. */
   async stop(): Promise<void> {
     this.#stopped ||= !this.#ended;

@@ -11,26 +11,37 @@ export interface ClusterProcessOptions {
   readonly folder: string;
   /** For node, such as --cpu-prof. */
   readonly nodeArgs?: readonly string[];
+  readonly electionMs?: number;
+  readonly heartbeatMs?: number;
 }
 
-export async function startCluster({ folder, nodeArgs = [] }: ClusterProcessOptions): Promise<Cluster> {
+export async function startCluster(options: ClusterProcessOptions): Promise<Cluster> {
+  const { folder, nodeArgs = [], electionMs = 1000, heartbeatMs = 100 } = options;
   const ports = await freePorts(2 * NODES);
   const clients = ports.slice(NODES);
   const nodes = clients.flatMap((port, at) => [
     "--node",
     `${at + 1}=127.0.0.1:${ports[at]}/127.0.0.1:${port}`,
   ]);
-  const children = clients.map((_, at) =>
+  const node = (at: number): Child =>
     Child.node(`node ${at + 1}`, [
       ...nodeArgs,
       join(ROOT, "host/cli/main.ts"),
       ...["cluster", "run", "--id", `${at + 1}`, "--data", join(folder, `node-${at + 1}`)],
       ...nodes,
+      ...["--election-ms", `${electionMs}`, "--heartbeat-ms", `${heartbeatMs}`],
       ...["--log-level", "error", "--announce"],
-    ]),
-  );
+    ]);
+  const children = clients.map((_, at) => node(at));
   await Promise.all(children.map((child) => child.next("ready")));
-  return { children, ports: clients, leader: () => leaderOf(clients, leads) };
+  return {
+    ...{ children, ports: clients, leader: () => leaderOf(clients, leads) },
+    kill: async (at) => children[at]?.kill(),
+    start: async (at) => {
+      children[at] = node(at);
+      await children[at].next("ready");
+    },
+  };
 }
 
 async function leads(port: number): Promise<boolean> {

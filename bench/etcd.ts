@@ -35,6 +35,10 @@ export interface Cluster {
   readonly ports: readonly number[];
   /** The port of the node that leads now. */
   leader(): Promise<number>;
+  /** `kill -9` of a node, by its place. */
+  kill(at: number): Promise<void>;
+  /** Starts it again with what its disk has. */
+  start(at: number): Promise<void>;
 }
 
 export async function startEtcd(folder: string, binary: string): Promise<Cluster> {
@@ -43,17 +47,22 @@ export async function startEtcd(folder: string, binary: string): Promise<Cluster
   const clients = ports.slice(NODES);
   const url = (port: number | undefined): string => `http://127.0.0.1:${port}`;
   const all = peers.map((port, at) => `n${at}=${url(port)}`).join(",");
-  const children = clients.map(
-    (port, at) =>
-      new Child(`etcd ${at}`, binary, [
-        ...["--name", `n${at}`, "--data-dir", join(folder, `etcd-${at}`)],
-        ...["--listen-peer-urls", url(peers[at]), "--initial-advertise-peer-urls", url(peers[at])],
-        ...["--listen-client-urls", url(port), "--advertise-client-urls", url(port)],
-        ...["--initial-cluster", all, "--initial-cluster-state", "new"],
-        ...["--logger", "zap", "--log-level", "error"],
-      ]),
-  );
-  return { children, ports: clients, leader: () => leaderOf(clients, leads) };
+  const member = (at: number): Child =>
+    new Child(`etcd ${at}`, binary, [
+      ...["--name", `n${at}`, "--data-dir", join(folder, `etcd-${at}`)],
+      ...["--listen-peer-urls", url(peers[at]), "--initial-advertise-peer-urls", url(peers[at])],
+      ...["--listen-client-urls", url(clients[at]), "--advertise-client-urls", url(clients[at])],
+      ...["--initial-cluster", all, "--initial-cluster-state", "new"],
+      ...["--logger", "zap", "--log-level", "error"],
+    ]);
+  const children = clients.map((_, at) => member(at));
+  return {
+    ...{ children, ports: clients, leader: () => leaderOf(clients, leads) },
+    kill: async (at) => children[at]?.kill(),
+    start: async (at) => {
+      children[at] = member(at);
+    },
+  };
 }
 
 async function leads(port: number): Promise<boolean> {

@@ -54,6 +54,11 @@ const SUITES: Readonly<Record<string, Suite>> = {
     rounds: 5,
     load: async () => (await import("./raft.ts")).raftSuite,
   },
+  failover: {
+    about: "from kill -9 of the leader to the next acknowledged put, beside three etcd (etcd-server)",
+    rounds: 1,
+    load: async () => (await import("./failover.ts")).failoverSuite,
+  },
   world: {
     about: "node-seconds with faults that a simulated cluster lives through in a minute",
     rounds: 3,

@@ -19,6 +19,8 @@ export interface ClusterOptions {
 }
 
 const STATUS_MS = 1_500;
+/** An election takes some hundreds of milliseconds: who waits longer between two tries adds to them. */
+const RETRY = { baseMs: 10, capMs: 80 } as const;
 /** A node that is this close to the leader's commit index votes without slowing the others. */
 const CAUGHT_UP_ENTRIES = 1_000;
 const CATCH_UP_LOOK_MS = 250;
@@ -27,7 +29,7 @@ export function openClient(endpoints: readonly string[], timeoutMs = 10_000): Kv
   const random = systemRandom();
   return new KvClient({
     ...{ endpoints, timeoutMs, clock: systemClock(), open: streamChannels(nodeNetwork()) },
-    backoff: createBackoff({ core: openCore(readCoreBytes()), random }, { baseMs: 20, capMs: 500 }),
+    backoff: createBackoff({ core: openCore(readCoreBytes()), random }, RETRY),
   });
 }
 

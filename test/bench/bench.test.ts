@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ROOT } from "../../bench/child.ts";
 import { coreSuite } from "../../bench/core.ts";
+import { failoverSuite } from "../../bench/failover.ts";
 import { ingestSuite } from "../../bench/ingest.ts";
 import { lockfreeSuite } from "../../bench/lockfree.ts";
 import { logSuite } from "../../bench/log.ts";
@@ -64,6 +65,12 @@ describe("suites, small", () => {
     expectRows(rows);
     expect(rows.map(({ peer }) => peer.name)).toEqual(["fdatasync", "bound"]);
   });
+
+  test("failover: puts go on when a leader is killed", async () => {
+    const rows = await failoverSuite({ ...options, etcd: false });
+    expectRows(rows);
+    expect(rows[0]?.note).toContain("in 2 kills");
+  }, 60_000);
 
   test("world: a seed is the same world in each round", async () => {
     const rows = await worldSuite(options);
