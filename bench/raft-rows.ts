@@ -1,5 +1,6 @@
 /** From the rounds of the suite "raft" to its rows. */
 import { release } from "node:os";
+import { COATY_VERSION, type CoatyResult } from "./coaty.ts";
 import { median, sameChecksum, spread } from "./measure.ts";
 import type { RaftRound } from "./raft.ts";
 import type { MemoryResult } from "./raft-memory.ts";
@@ -8,12 +9,15 @@ import { type BenchRow, benchRow } from "./rows.ts";
 const THROUGHPUT_GOAL = 5;
 const LATENCY_GOAL = 1;
 const COMMITS_MIN = 250_000;
+const COATY_GOAL = 10;
 
 export interface RaftResults {
   /** By "store concurrency". */
   readonly measured: ReadonlyMap<string, readonly RaftRound[]>;
   readonly syncRates: readonly number[];
   readonly memory: readonly MemoryResult[];
+  /** Rates of `@coaty/consensus.raft`, where it took part. */
+  readonly coaty: readonly CoatyResult[];
   /** Version, where it took part. */
   readonly etcd: string | undefined;
 }
@@ -37,22 +41,28 @@ export function raftRows(results: RaftResults): BenchRow[] {
     checksum: checksumOf(results, most),
     note: `4 KiB written in place and synced, rounds ${spread(syncRates)}`,
   });
-  return [...rows, disk, memoryRow(results.memory)];
+  return [...rows, disk, ...memoryRows(results)];
 }
 
-function memoryRow(rounds: readonly MemoryResult[]): BenchRow {
-  const rates = rounds.map(({ perSecond }) => perSecond);
-  const checksums = rounds.flatMap((round) => round.checksums);
-  return benchRow({
+function memoryRows({ memory, coaty }: RaftResults): BenchRow[] {
+  const rates = memory.map(({ perSecond }) => perSecond);
+  const checksums = memory.flatMap((round) => round.checksums);
+  const row = {
     claim: "commands committed and applied by three nodes in one process, no disk",
-    unit: "1/s",
-    better: "more",
-    ours: median(rates),
-    peer: { name: "bound", version: "", value: COMMITS_MIN },
-    goal: 1,
+    ...({ unit: "1/s", better: "more", ours: median(rates) } as const),
     checksum: sameChecksum(Object.fromEntries(checksums.map((checksum, at) => [`node ${at}`, checksum]))),
     note: `64 bytes each, 256 proposed at a time; rounds ${spread(rates)}`,
+  };
+  const bound = benchRow({ ...row, peer: { name: "bound", version: "", value: COMMITS_MIN }, goal: 1 });
+  if (coaty.length === 0) return [bound];
+  const wire = coaty.map(({ json }) => json);
+  const peer = benchRow({
+    ...row,
+    peer: { name: "@coaty/consensus.raft", version: COATY_VERSION, value: median(wire) },
+    goal: COATY_GOAL,
+    note: `its rounds ${spread(wire)}; with messages by reference ${spread(coaty.map(({ reference }) => reference))}`,
   });
+  return [bound, peer];
 }
 
 function roundsOf({ measured }: RaftResults, store: string, concurrency: number): readonly RaftRound[] {

@@ -2,16 +2,17 @@
  * What a replicated write costs: puts of 64 bytes into three nodes on loopback, each with its log on the disk and synced before it answers,
  * beside three etcd on the same disk with a client of the same kind (etcd-client.ts): one process, one connection to the leader, so many
  * puts under way. Sides take turns at each concurrency; a raw fdatasync beside them says what the disk does. And the core's Raft alone, in one
- * process without disk or network (raft-memory.ts).
+ * process without disk or network (raft-memory.ts), beside a JavaScript one (coaty.ts).
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Child, ROOT } from "./child.ts";
 import { startCluster } from "./cluster-process.ts";
+import { type CoatyResult, coatyRound, installCoaty } from "./coaty.ts";
 import { type Cluster, etcdBinary, etcdVersion, startEtcd } from "./etcd.ts";
 import type { KvJob, KvResult, KvSum } from "./kv-load.ts";
 import { interleave, type SuiteOptions, scaled, short } from "./measure.ts";
-import { memoryRound } from "./raft-memory.ts";
+import { type MemoryResult, memoryRound } from "./raft-memory.ts";
 import { raftRows } from "./raft-rows.ts";
 import { rawSyncRate } from "./raw-sync.ts";
 import type { BenchRow } from "./rows.ts";
@@ -26,7 +27,8 @@ export interface RaftSuiteOptions extends SuiteOptions {
 /** Puts a round at each concurrency. */
 const COUNTS = { 1: 1000, 64: 20_000, 256: 40_000 } as const;
 const RAW_SYNCS = 300;
-const MEMORY_COMMANDS = 200_000;
+const MEMORY_COMMANDS = 400_000;
+const COATY_COMMANDS = 100_000;
 
 export interface RaftRound extends KvResult {
   /** Processor microseconds of all three nodes, a put. */
@@ -80,12 +82,18 @@ export async function raftSuite(options: RaftSuiteOptions): Promise<BenchRow[]> 
       for (const [name] of sides)
         measured.set(name, results.get(name)?.filter((one) => one !== undefined) ?? []);
     }
-    const memory = Array.from({ length: rounds + 1 }, () => memoryRound(scaled(MEMORY_COMMANDS, scale)));
+    const home = binary === undefined ? undefined : installCoaty(join(ROOT, "build"));
+    const memory: MemoryResult[] = [];
+    const coaty: CoatyResult[] = [];
+    for (let round = 0; round <= rounds; round += 1) {
+      memory.push(memoryRound(scaled(MEMORY_COMMANDS, scale)));
+      if (home !== undefined) coaty.push(coatyRound(home, scaled(COATY_COMMANDS, scale)));
+    }
     return raftRows({
       measured,
       syncRates,
       // The first warms up.
-      memory: memory.slice(1),
+      ...{ memory: memory.slice(1), coaty: coaty.slice(1) },
       etcd: binary === undefined ? undefined : etcdVersion(binary),
     });
   } catch (error) {

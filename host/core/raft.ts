@@ -76,6 +76,9 @@ const READY_COUNT = 296;
 const MESSAGE_LENGTH = 4;
 const MESSAGE_TO = 12;
 const MESSAGE_HEADER_BYTES = 64;
+/** Of a run: term u64, length u32, kind u32, then the payload up to a multiple of 8. */
+const ENTRY_HEADER_BYTES = 16;
+const ENTRY_LENGTH = 8;
 
 export class Raft implements Disposable {
   readonly id: number;
@@ -212,10 +215,10 @@ export class Raft implements Disposable {
     const { at, bytes } = this.#scratch;
     const length = this.#core.raw.raftRun(this.#at, first, last, at, bytes);
     const run = this.#core.bytes().slice(at, at + length);
-    const view = new DataView(run.buffer);
+    const words = this.#core.words();
     let count = 0;
-    for (let offset = 0; offset < length; offset += 16 + ((view.getUint32(offset + 8, true) + 7) & ~7))
-      count += 1;
+    for (let offset = at; offset < at + length; count += 1)
+      offset += ENTRY_HEADER_BYTES + (((words[(offset + ENTRY_LENGTH) >> 2] as number) + 7) & ~7);
     return { run, count };
   }
 

@@ -390,7 +390,8 @@ export class RaftDriver<Results> {
   async #compact(): Promise<void> {
     const raft = this.#raft;
     const { applied } = raft;
-    await this.#machine.flush();
+    // Until it is done: in a log that is full nothing is applied any more that would try it again.
+    await this.#retried("flush", () => this.#machine.flush());
     if (this.#stopped) return;
     const held = raft.last - raft.first + 1;
     let upTo = Math.min(applied, raft.last - Math.floor(held * KEEP_SHARE));

@@ -2,78 +2,16 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { encodeCommand } from "../../../host/cluster/kv/command.ts";
 import type { KvNode } from "../../../host/cluster/kv-node.ts";
-import { SimulatedClock } from "../../../host/world/clock.ts";
-import { SimulatedNode } from "../../../host/world/cluster/simulated-node.ts";
-import { PeerNetwork } from "../../../host/world/peer-network.ts";
-import { seededRandom } from "../../../host/world/random.ts";
-import { openTestCore } from "../../support/core.ts";
+import { SimulatedCluster } from "../../support/cluster/simulated-cluster.ts";
 
-const core = openTestCore();
 const utf8 = new TextEncoder();
 const put = (key: string, value: string) => encodeCommand({ op: "put", key, value: utf8.encode(value) });
 
-class Cluster {
-  readonly clock = new SimulatedClock();
-  readonly random = seededRandom(7);
-  readonly network = new PeerNetwork({ clock: this.clock, random: this.random });
-  readonly processes = new Map<number, SimulatedNode>();
-  readonly fatal: Error[] = [];
-
-  add(id: number, first: readonly number[], entries = 1024): SimulatedNode {
-    const process = new SimulatedNode({
-      ...{ id, core, clock: this.clock, random: this.random.fork(`node ${id}`), network: this.network },
-      members: first.map((member) => ({ id: member, role: "voter" }) as const),
-      raft: {
-        entries,
-        payloadBytes: 1 << 16,
-        messageBytes: 1 << 14,
-        outboxBytes: 1 << 17,
-        electionMs: 300,
-        heartbeatMs: 60,
-      },
-      ...{ limits: {}, tickMs: 20, segmentBytes: 65_536, drift: 0, driftMax: 0 },
-      onFatal: (_, error) => this.fatal.push(error),
-    });
-    this.processes.set(id, process);
-    return process;
-  }
-
-  async start(...ids: number[]): Promise<void> {
-    for (const id of ids) this.add(id, ids);
-    for (const process of this.processes.values()) await process.start();
-    await this.until(() => this.leader !== undefined);
-  }
-
-  get leader(): KvNode | undefined {
-    return [...this.processes.values()].find(({ node }) => node?.isLeader)?.node;
-  }
-  node(id: number): KvNode {
-    return this.processes.get(id)?.node as KvNode;
-  }
-  until(condition: () => boolean): Promise<void> {
-    return this.clock.runUntil(condition, { limitMs: 60_000 });
-  }
-  /** Runs the world until the promise is settled. */
-  async during<T>(promise: Promise<T>): Promise<T> {
-    let settled = false;
-    promise.then(
-      () => {
-        settled = true;
-      },
-      () => {
-        settled = true;
-      },
-    );
-    await this.until(() => settled);
-    return promise;
-  }
-}
-
-let cluster = new Cluster();
+let cluster = new SimulatedCluster();
 afterEach(() => {
   for (const process of cluster.processes.values()) process.crash("power");
   expect(cluster.fatal).toEqual([]);
-  cluster = new Cluster();
+  cluster = new SimulatedCluster();
 });
 
 describe("three nodes", () => {
@@ -134,6 +72,18 @@ describe("three nodes", () => {
       code: "RAFT_OUTCOME_UNKNOWN",
     });
     await expect(cluster.during(leader.get("a"))).rejects.toMatchObject({ code: "RAFT_NO_LEADER" });
+  });
+
+  test("a log is compacted although the state store failed when it was due, and nothing comes after", async () => {
+    for (const id of [1, 2, 3]) cluster.add(id, [1, 2, 3], 64);
+    for (const process of cluster.processes.values()) await process.start();
+    await cluster.until(() => cluster.leader !== undefined);
+    const leader = cluster.leader as KvNode;
+    await cluster.until(() => leader.status.applied > 0);
+    cluster.processes.get(leader.id)?.state.failTransactions(2);
+    const puts = Array.from({ length: 40 }, (_, at) => leader.execute(put(`k${at}`, "x")));
+    await cluster.during(Promise.all(puts));
+    await cluster.until(() => leader.status.first > 1);
   });
 
   test("the log stays bounded, and a node that was away catches up by a snapshot and the log", async () => {

@@ -6,8 +6,10 @@ import { PeerNetwork } from "../../../host/world/peer-network.ts";
 import { seededRandom } from "../../../host/world/random.ts";
 import { openTestCore } from "../core.ts";
 
+const core = openTestCore();
+
 export class SimulatedCluster {
-  readonly core = openTestCore();
+  readonly core = core;
   readonly clock = new SimulatedClock();
   readonly random = seededRandom(7);
   readonly network = new PeerNetwork({ clock: this.clock, random: this.random });
@@ -18,7 +20,7 @@ export class SimulatedCluster {
     const process = new SimulatedNode({
       ...{
         id,
-        core: this.core,
+        core,
         clock: this.clock,
         random: this.random.fork(`node ${id}`),
         network: this.network,
