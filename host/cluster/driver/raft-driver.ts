@@ -256,7 +256,8 @@ export class RaftDriver<Results> {
   #round(): void {
     const raft = this.#raft;
     const nowMs = this.#clock.monotonicMs();
-    this.#reads.ask(nowMs, (context) => raft.read(context, nowMs));
+    // Nobody else can be asked.
+    if (raft.leader !== 0) this.#reads.ask(nowMs, (context) => raft.read(context, nowMs));
     if (this.#flushDue || raft.role !== "leader") this.#flush();
     else this.#flushLater();
     this.#snapshots.send(nowMs);

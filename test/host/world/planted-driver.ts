@@ -70,7 +70,7 @@ export const PLANTED_DRIVER: readonly PlantedBug[] = [
     edits: [
       {
         file: `${DRIVER}/raft-driver.ts`,
-        from: "    await this.#machine.flush();\n    if (this.#stopped) return;\n    const held",
+        from: '    await this.#retried("flush", () => this.#machine.flush());\n    if (this.#stopped) return;\n    const held',
         to: "    const held",
       },
     ],
