@@ -56,16 +56,6 @@ export const PLANTED_DRIVER: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "after a failed transaction the memory is not what the store holds",
-    edits: [
-      {
-        file: `${KV}/machine.ts`,
-        from: "        this.#reload();\n        throw error;",
-        to: "        throw error;",
-      },
-    ],
-  },
-  {
     name: "the log is compacted before the state is durable",
     edits: [
       {
