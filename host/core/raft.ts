@@ -196,11 +196,11 @@ export class Raft implements Disposable {
     }
   }
 
-  /** Entries that storage has not been given, as a run, as many as a message takes; they count as given then. */
+  /** Entries that storage has not been given, as a run that is good until the next step, proposal or run, as many as a message takes; they count as given then. */
   takeUnsaved(): { readonly first: number; readonly last: number; readonly run: Uint8Array } | undefined {
     const first = this.#core.raw.raftUnsaved(this.#at);
     if (first === 0) return undefined;
-    const { run, count } = this.entries(first, this.last);
+    const { run, count } = this.#run(first, this.last);
     this.#core.raw.raftHanded(this.#at, first + count - 1);
     return { first, last: first + count - 1, run };
   }
@@ -210,11 +210,16 @@ export class Raft implements Disposable {
     return this.#core.raw.raftUnsaved(this.#at);
   }
 
-  /** Entries from `first` to `last`, which are held, as many as a message takes. */
-  entries(first: number, last: number): { readonly run: Uint8Array<ArrayBuffer>; readonly count: number } {
+  /** Entries from `first` to `last`, which are held, as many as a message takes; the run is the caller's. */
+  entries(first: number, last: number): { readonly run: Uint8Array; readonly count: number } {
+    const { run, count } = this.#run(first, last);
+    return { run: run.slice(), count };
+  }
+
+  #run(first: number, last: number): { readonly run: Uint8Array; readonly count: number } {
     const { at, bytes } = this.#scratch;
     const length = this.#core.raw.raftRun(this.#at, first, last, at, bytes);
-    const run = this.#core.bytes().slice(at, at + length);
+    const run = this.#core.bytes().subarray(at, at + length);
     const words = this.#core.words();
     let count = 0;
     for (let offset = at; offset < at + length; count += 1)

@@ -177,7 +177,8 @@ function copyIn(at: usize, position: u32, from: usize, length: u32): void {
   const begin = position & mask;
   const whole = min<u32>(length, mask + 1 - begin);
   memory.copy(ring + <usize>begin, from, <usize>whole);
-  memory.copy(ring, from + <usize>whole, <usize>(length - whole));
+  // A copy of nothing costs as much as one of an entry.
+  if (whole < length) memory.copy(ring, from + <usize>whole, <usize>(length - whole));
 }
 
 function copyOut(at: usize, position: u32, to: usize, length: u32): void {
@@ -186,5 +187,5 @@ function copyOut(at: usize, position: u32, to: usize, length: u32): void {
   const begin = position & mask;
   const whole = min<u32>(length, mask + 1 - begin);
   memory.copy(to, ring + <usize>begin, <usize>whole);
-  memory.copy(to + <usize>whole, ring, <usize>(length - whole));
+  if (whole < length) memory.copy(to + <usize>whole, ring, <usize>(length - whole));
 }

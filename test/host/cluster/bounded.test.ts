@@ -2,6 +2,7 @@
  * A cluster in one process that takes commands without end: its log, its memory and its disks stay as they are, and a node that is added under load
  * catches up by a snapshot and the log. `npm run test:deep` runs ten million commands.
  */
+import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
@@ -20,11 +21,20 @@ const SEGMENT_BYTES = 65_536;
 /** What is held for a peer, and a segment that is half full on either side. */
 const LOG_BYTES = ENTRIES * (VALUE_BYTES + 80) + 2 * SEGMENT_BYTES;
 const HEAP_BYTES = 48 * 1024 * 1024;
+const LOOKS = 5;
 
-function heapBytes(): number {
+/** The least of a few looks: buffers are swept by another thread, which is late where the machine is busy. */
+async function heapBytes(): Promise<number> {
   setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-  return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const collect = runInNewContext("gc") as () => void;
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < LOOKS; look += 1) {
+    collect();
+    await setImmediate();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    least = Math.min(least, heapUsed + arrayBuffers);
+  }
+  return least;
 }
 
 test(`${COMMANDS} commands leave log, memory and disks bounded, and a node joins meanwhile`, {
@@ -74,7 +84,7 @@ test(`${COMMANDS} commands leave log, memory and disks bounded, and a node joins
     );
 
   await until(COMMANDS * 0.2);
-  const early = { heap: heapBytes(), core: cluster.core.bytes().length };
+  const early = { heap: await heapBytes(), core: cluster.core.bytes().length };
   expect(spans()).toBeLessThanOrEqual(ENTRIES);
   expect(disks()).toBeLessThan(LOG_BYTES);
 
@@ -103,7 +113,8 @@ test(`${COMMANDS} commands leave log, memory and disks bounded, and a node joins
   expect(disks()).toBeLessThan(LOG_BYTES);
   // Four nodes now, of as many bytes each as the three had.
   expect(cluster.core.bytes().length).toBeLessThanOrEqual(early.core * 1.5);
-  expect(heapBytes() - early.heap).toBeLessThan(HEAP_BYTES);
+  const late = await heapBytes();
+  expect(late - early.heap).toBeLessThan(HEAP_BYTES);
   expect(cluster.fatal).toEqual([]);
   for (const process of cluster.processes.values()) process.crash("kill");
 });
