@@ -1,5 +1,5 @@
 /** The package as a user gets it: packed, installed into an empty folder, run by the system's own means. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -49,6 +49,17 @@ describe("in an empty folder", () => {
     const ran = await node(`const names = ["protocol", "virtual", "gateway"];
       for (const name of names) console.log(Object.keys(await import("tardigrade/" + name)).length > 0);`);
     expect(ran).toMatchObject({ code: 0, stdout: "true\ntrue\ntrue\n" });
+  });
+  test("the example of simulation: its types, and its run in Vitest", async () => {
+    const home = join(folder, "simulation");
+    cpSync(join(ROOT, "docs/examples/simulation"), home, { recursive: true });
+    symlinkSync(join(ROOT, "node_modules/vitest"), join(folder, "node_modules/vitest"));
+    const types = await run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", home]);
+    expect(types).toMatchObject({ code: 0, stdout: "" });
+    const vitest = [join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--root", home];
+    const ran = await run(process.execPath, vitest, { cwd: home });
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    expect(ran.stdout).toMatch(/2 passed/);
   });
   test("an editor finds no false errors in firmware, and real ones", async () => {
     const home = join(folder, "edited");

@@ -10,10 +10,10 @@
  *   VOTE             last of candidate      its term         -               -                 -               -
  *   VOTE_ANSWER      -                      -                -               -                 -               -
  *   APPEND           before the entries     its term         leader's        round of reads    leader's clock  entries
- *   APPEND_ANSWER    durable and matching,  refused: term    last of node    round             echoed          -
- *                    or refused: hint       at the hint
+ *   APPEND_ANSWER    durable and matching,  matching, or     refused: what   round             echoed          -
+ *                    or refused: hint       term at hint     is not there
  *   HEARTBEAT        -                      -                leader's, bounded by the match    as APPEND       -
- *   HEARTBEAT_ANSWER durable and matching   -                last of node    round             echoed          -
+ *   HEARTBEAT_ANSWER durable and matching   matching         -               round             echoed          -
  *   SNAPSHOT         its last entry         term of that     bytes in all    offset            leader's clock  configuration, chunk
  *   SNAPSHOT_ANSWER  its last entry         -                -               next offset       echoed          -
  *   CAMPAIGN         -                      -                -               -                 -               -
