@@ -1,13 +1,15 @@
 /**
- * How fast a simulated cluster breaks things: node-seconds with all faults armed that one core simulates in a minute, checks included. A
+ * How fast simulated clusters break things: node-seconds with all faults armed that are simulated in a minute, checks included, in one thread and in as many as there are processors. A
  * world counts while its nodes send at least ten messages and commit at least one entry a node-second; the note says what they did.
  */
+import { availableParallelism } from "node:os";
 import { crc32 } from "node:zlib";
-import { openCore } from "../host/core/core.ts";
-import { readCoreBytes } from "../host/core/core-bytes.ts";
+import type { ClusterJob } from "../host/cli/world-job.ts";
+import { playSeeds } from "../host/cli/world-play.ts";
+import { inThreads } from "../host/cli/world-threads.ts";
 import { systemClock } from "../host/io/clock.ts";
-import { type ClusterWorldReport, runWorld } from "../host/world/world.ts";
-import { median, type SuiteOptions, sameChecksum, scaled, short, spread } from "./measure.ts";
+import type { ClusterWorldReport } from "../host/world/world.ts";
+import { interleave, median, type SuiteOptions, sameChecksum, scaled, short, spread } from "./measure.ts";
 import { type BenchRow, benchRow } from "./rows.ts";
 
 const SEEDS = 20;
@@ -16,39 +18,59 @@ const GOAL_A_MINUTE = 1_000_000;
 const MINUTE_MS = 60_000;
 
 export async function worldSuite({ rounds, scale, say }: SuiteOptions): Promise<BenchRow[]> {
-  const core = openCore(readCoreBytes());
+  const job: ClusterJob = { kind: "cluster", options: { forMs: FOR_MS } };
+  const width = availableParallelism();
+  const runners = { "one thread": inThreads(job, 1), [`${width} threads`]: inThreads(job, width) };
+  const seeds = scaled(SEEDS, scale);
   const clock = systemClock();
-  const rates: number[] = [];
-  const checksums: Record<string, number> = {};
-  let reports: ClusterWorldReport[] = [];
-  // The first warms up.
-  for (let round = 0; round <= rounds; round += 1) {
-    reports = [];
-    const startedMs = clock.monotonicMs();
-    for (let seed = 1; seed <= scaled(SEEDS, scale); seed += 1) {
-      const report = await runWorld(core, { seed, forMs: FOR_MS });
-      if (report.violation !== undefined)
-        throw new Error(`Seed ${seed} violates; run it with tardi world run.`);
-      reports.push(report);
-    }
-    const rate = (total(reports, "faultSeconds") / (clock.monotonicMs() - startedMs)) * MINUTE_MS;
-    say(`round ${round}/${rounds}: ${short(rate)} fault-seconds a minute`);
-    checksums[`round ${round}`] = crc32(reports.map(({ digest }) => digest).join());
-    if (round > 0) rates.push(rate);
+  try {
+    const measured = await interleave<Round>(
+      rounds,
+      Object.fromEntries(
+        Object.entries(runners).map(([name, runner]) => [
+          name,
+          async (round) => {
+            const beganMs = clock.monotonicMs();
+            const ran = await playSeeds(runner, { seed: 1, seeds }, () => undefined);
+            const reports = ran.map(({ report }) => report);
+            const violated = reports.find(({ violation }) => violation !== undefined);
+            if (violated !== undefined)
+              throw new Error(`Seed ${violated.seed} violates; run it with tardi world run.`);
+            const rate = (total(reports, "faultSeconds") / (clock.monotonicMs() - beganMs)) * MINUTE_MS;
+            say(`round ${round}/${rounds}, ${name}: ${short(rate)} fault-seconds a minute`);
+            return { rate, reports, checksum: crc32(reports.map(({ digest }) => digest).join()) };
+          },
+        ]),
+      ),
+    );
+    const all = [...measured.values()].flat();
+    const checksum = sameChecksum(
+      Object.fromEntries(all.map((round, at) => [`round ${at}`, round.checksum])),
+    );
+    const [{ reports }] = all as [Round];
+    const each = (count: number): string => (count / total(reports, "faultSeconds")).toFixed(1);
+    return [...measured].map(([name, of]) => {
+      const rates = of.map(({ rate }) => rate);
+      return benchRow({
+        claim: `simulated node-seconds with all faults armed, checked, in ${name}`,
+        unit: "1/min",
+        better: "more",
+        ours: median(rates),
+        peer: { name: "bound", version: "", value: GOAL_A_MINUTE },
+        goal: 1,
+        checksum,
+        note: `${seeds} seeds of three or five nodes and ten clients; ${each(total(reports, "messages"))} messages and ${each(total(reports, "commits"))} commits a node-second; rounds ${spread(rates)}`,
+      });
+    });
+  } finally {
+    await Promise.all(Object.values(runners).map((runner) => runner.close()));
   }
-  const each = (count: number): string => (count / total(reports, "faultSeconds")).toFixed(1);
-  return [
-    benchRow({
-      claim: "simulated node-seconds with all faults armed, checked",
-      unit: "1/min",
-      better: "more",
-      ours: median(rates),
-      peer: { name: "bound", version: "", value: GOAL_A_MINUTE },
-      goal: 1,
-      checksum: sameChecksum(checksums),
-      note: `${reports.length} seeds of five nodes and ten clients; ${each(total(reports, "messages"))} messages and ${each(total(reports, "commits"))} commits a node-second; rounds ${spread(rates)}`,
-    }),
-  ];
+}
+
+interface Round {
+  readonly rate: number;
+  readonly reports: readonly ClusterWorldReport[];
+  readonly checksum: number;
 }
 
 function total(reports: readonly ClusterWorldReport[], of: "faultSeconds" | "messages" | "commits"): number {

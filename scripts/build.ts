@@ -36,6 +36,7 @@ const { metafile } = await build({
     gateway: "host/exports/gateway.ts",
     sim: "host/exports/sim.ts",
     // Threads and processes start from files of their own.
+    "world-thread": "host/cli/world-thread.ts",
     "plugin-thread": "host/io/plugin-thread.ts",
     "plugin-transpile-process": "host/io/plugin-transpile-process.ts",
   },

@@ -3,8 +3,8 @@ import { relative } from "node:path";
 import { buildApp, buildSystem } from "../../boards/toolchain/build.ts";
 import { TardigradeError } from "../../protocols/error.ts";
 import { SITE_FAULTS, type SiteFault } from "../world/site/site-faults.ts";
-import { runSiteWorld } from "../world/site/site-world.ts";
 import { progress } from "./output.ts";
+import type { SiteJob } from "./world-job.ts";
 import { type PlayOptions, playWorlds, SECOND_MS } from "./world-play.ts";
 
 export interface SiteWorldCommandOptions extends PlayOptions {
@@ -27,11 +27,10 @@ export async function siteWorldCommand(options: SiteWorldCommandOptions): Promis
     ...{ name: built.manifest.name, version: built.manifest.version, capabilities: built.capabilities },
   };
   line?.done(`${image.name} ${image.version}`);
+  const forMs = options.for * SECOND_MS;
+  const job: SiteJob = { kind: "site", options: { forMs, gateways, boards, faults, system, image } };
   return playWorlds(options, {
-    run: (seed, onEvent) =>
-      runSiteWorld({
-        ...{ seed, forMs: options.for * SECOND_MS, gateways, boards, faults, system, image, onEvent },
-      }),
+    job,
     rows: (sum) => [
       ["faults", sum((report) => report.faults)],
       ["crashes of gateways", sum(({ crashes }) => crashes)],

@@ -3,13 +3,12 @@
  * serial device server gives it; the gateway opens it as `tcp://127.0.0.1:PORT` and speaks Firmata there.
  */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { parseIntelHex } from "../../boards/simulators/uno/intel-hex.ts";
 import { FLASH_BYTES } from "../../boards/simulators/uno/machine.ts";
 import type { AnalogSource } from "../../boards/simulators/virtual/pins.ts";
-import { packageRoot } from "../../boards/toolchain/compile.ts";
 import { abandonOnExit, bytesRing } from "../exports/lockfree.ts";
+import { codeFile } from "../io/code-file.ts";
 import type { ByteStream, Clock, Network } from "../io/seams.ts";
 import { note } from "./output.ts";
 import { receiveUno, UnoSender, type UnoWires, WIRE_BYTES } from "./uno-wires.ts";
@@ -51,14 +50,12 @@ export const UNO_COMPONENTS = [
 export async function openUnoBoard(options: UnoBoardOptions): Promise<UnoBoard> {
   const { clock, network, port, celsius } = options;
   const flash = parseIntelHex(await readFile(options.hex, "utf8"), FLASH_BYTES);
-  const fromSource = import.meta.url.endsWith(".ts");
-  const file = join(packageRoot(), fromSource ? "host/cli/uno-worker.ts" : "dist/uno-worker.js");
   const [toBoard, fromBoard] = [
     bytesRing({ capacityBytes: WIRE_BYTES }),
     bytesRing({ capacityBytes: WIRE_BYTES }),
   ];
   const wires: UnoWires = { flash, toBoard: toBoard.handle, fromBoard: fromBoard.handle };
-  const worker = new Worker(file, { workerData: wires });
+  const worker = new Worker(codeFile("uno-worker", import.meta.url), { workerData: wires });
   worker.on("error", ({ message }) => note(`The emulated Uno stopped: ${message}`));
   abandonOnExit(worker, fromBoard, "producer");
   abandonOnExit(worker, toBoard, "consumer");

@@ -1,7 +1,6 @@
 /** `tardi world run`: simulated worlds from the command line, for a desk and for CI. */
-import { openCore } from "../core/core.ts";
-import { readCoreBytes } from "../core/core-bytes.ts";
-import { type Fault, runWorld } from "../world/world.ts";
+import type { Fault } from "../world/world.ts";
+import type { ClusterJob } from "./world-job.ts";
 import { type PlayOptions, playWorlds, SECOND_MS } from "./world-play.ts";
 
 export interface WorldCommandOptions extends PlayOptions {
@@ -13,14 +12,14 @@ export interface WorldCommandOptions extends PlayOptions {
 
 /** A cluster of the replicated store with its clients. */
 export async function worldCommand(options: WorldCommandOptions): Promise<number> {
-  const core = openCore(readCoreBytes());
-  const { clients, faults } = options;
+  const { clients, faults, nodes: given } = options;
+  const forMs = options.for * SECOND_MS;
+  const job: ClusterJob = {
+    kind: "cluster",
+    options: { forMs, clients, faults, ...(given === undefined ? {} : { nodes: given }) },
+  };
   return playWorlds(options, {
-    run: (seed, onEvent) =>
-      runWorld(core, {
-        ...{ seed, forMs: options.for * SECOND_MS, clients, faults, onEvent },
-        ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
-      }),
+    job,
     rows: (sum) => [
       ["faults", sum((report) => report.faults)],
       ["crashes", sum(({ crashes }) => crashes)],

@@ -12,6 +12,7 @@ export function addWorld(program: Command): void {
     .description("run a world from a seed; exit code 1 when what it promises is violated")
     .option("--seed <n>", "the same seed is the same world", integer(0, 0xffff_ffff), 1)
     .option("--seeds <n>", "so many worlds, from that seed on", integer(1, 1_000_000), 1)
+    .option("--jobs <n>", "worlds at a time; as many as there are processors without", integer(1, 256))
     .option("--for <time>", "virtual time with faults: 30s, 10m, 1h", duration, 60)
     .option(
       "--nodes <n>",

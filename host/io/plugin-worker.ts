@@ -10,7 +10,6 @@
  * A new thread is started by the next call, not at once: whoever calls decides how often a failing plugin is tried.
  */
 import { fork } from "node:child_process";
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
   MessageChannel,
@@ -21,6 +20,7 @@ import {
 } from "node:worker_threads";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
+import { codeFile } from "./code-file.ts";
 import type { ThreadJob, ThreadMessage } from "./plugin-thread.ts";
 import type { Transpiled, TranspileJob } from "./plugin-transpile-process.ts";
 import type { Clock, PluginCall, PluginRunner } from "./seams.ts";
@@ -189,7 +189,7 @@ class Runner implements PluginRunner {
     const { script, modules, memoryMb, fail } = this.#options;
     const { port1, port2 } = new MessageChannel();
     const job: ThreadJob = { port: port2, script, modules, memoryBytesMax: memoryMb * 2 ** 20 };
-    const worker = new Worker(codeFile("plugin-thread"), {
+    const worker = new Worker(codeFile("plugin-thread", import.meta.url), {
       ...CONFINED,
       workerData: job,
       transferList: [port2],
@@ -238,20 +238,10 @@ const CONFINED: WorkerOptions = {
   stderr: true,
 };
 
-/** Beside this file when run from source; beside the bundle or its folder of chunks in dist/. */
-function codeFile(name: string): URL {
-  const places = [`./${name}.ts`, `./${name}.js`, `../${name}.js`];
-  const found = places
-    .map((place) => new URL(place, import.meta.url))
-    .find((url) => existsSync(fileURLToPath(url)));
-  if (found !== undefined) return found;
-  throw new TardigradeError("FILE_UNREADABLE", `${name}.js is missing; install the package again.`);
-}
-
 async function transpile({ component, world, clock }: PluginOptions): Promise<Transpiled> {
   const job: TranspileJob = { component, world };
   const done = Promise.withResolvers<Transpiled>();
-  const child = fork(fileURLToPath(codeFile("plugin-transpile-process")), [], {
+  const child = fork(fileURLToPath(codeFile("plugin-transpile-process", import.meta.url)), [], {
     env: {},
     execArgv: [`--max-old-space-size=${TRANSPILE_HEAP_MB}`],
     serialization: "advanced",

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { inThreads } from "../../../host/cli/world-threads.ts";
 import { FAULTS, runWorld, type WorldUser } from "../../../host/world/world.ts";
 import { openTestCore } from "../../support/core.ts";
 import { huntInWorlds } from "./planted-hunt.ts";
@@ -31,6 +32,16 @@ test("a seed is a world: run again it is the same, and another seed is another",
   const [first, again, other] = [await run(7), await run(7), await run(8)];
   expect(again).toEqual(first);
   expect(other.digest).not.toBe(first.digest);
+});
+
+test("a world is the same whatever begins it: a promise, a timer, another thread", async () => {
+  const run = () => runWorld(core, { seed: 1, forMs: 20_000 });
+  const first = await run();
+  const ofTimer = await new Promise((resolve) => setImmediate(() => resolve(run())));
+  expect(ofTimer).toEqual(first);
+  const threads = inThreads({ kind: "cluster", options: { forMs: 20_000 } }, 1);
+  const ofThread = await threads.run(1).finally(() => threads.close());
+  expect(ofThread).toEqual({ report: first, events: [] });
 });
 
 test("each fault by itself is survived", async () => {
