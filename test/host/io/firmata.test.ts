@@ -90,8 +90,12 @@ describe("a Firmata session", () => {
     const before = count.heard;
     session.ping();
     await until("an answer", () => count.heard > before);
-    inject(Uint8Array.of(0xf0, ...new Array<number>(SYSEX_BYTES_MAX + 10).fill(1)));
-    expect(problems.at(-1)).toMatch(/FIRMATA_DATA A message had more than/);
+    const endless = Uint8Array.of(0xf0, ...new Array<number>(SYSEX_BYTES_MAX + 10).fill(1));
+    // Where half a message of the board stands before it, it is taken for the other half.
+    await until("a message without an end is left out", () => {
+      inject(endless);
+      return /FIRMATA_DATA A message had more than/.test(problems.at(-1) ?? "");
+    });
     for (const garbage of [
       [0x01, 0x02, 0x03],
       [0xf0, 0x6e, 0xf7],
