@@ -50,6 +50,8 @@ interface Reign {
   readonly commit: number;
   /** In force when it last committed: a change may have come between that and the message that tells of it. */
   members: readonly RaftMember[];
+  /** The newest entry that it was the first to call committed; 0 for none. */
+  told: number;
 }
 
 export class Testimony {
@@ -77,6 +79,11 @@ export class Testimony {
   /** The newest entry that a leader called committed. */
   get committed(): { readonly index: number; readonly term: number } {
     return this.#committed;
+  }
+
+  /** The newest entry that leaders of earlier terms called committed. */
+  committedBefore(term: number): number {
+    return Math.max(0, ...[...this.#reigns].map(([of, { told }]) => (of < term ? told : 0)));
   }
 
   delivered(from: number, to: number, message: Uint8Array): void {
@@ -130,7 +137,7 @@ export class Testimony {
     if (reign === undefined) {
       if (driver === undefined) return undefined;
       const { status } = driver;
-      reign = { by: id, commit: status.commit, members: status.members };
+      reign = { by: id, commit: status.commit, members: status.members, told: 0 };
       this.#reigns.set(term, reign);
     }
     if (reign.by !== id) return `election safety: nodes ${reign.by} and ${id} lead in term ${term}`;
@@ -142,6 +149,7 @@ export class Testimony {
     reign.members = members;
     const held = driver.termAt(commit);
     this.#committed = { index: commit, term: held };
+    reign.told = commit;
     this.#onCommit(id);
     // A leader before may have committed it and told nobody.
     if (commit <= reign.commit) return undefined;
