@@ -1,6 +1,6 @@
 /** Three nodes of ours as users run them (`tardi cluster run`): real disk, LMDB, TCP on loopback, in processes of their own. */
 import { join } from "node:path";
-import { openClient } from "../host/cli/cluster-commands.ts";
+import { openClient } from "../host/cluster/client/open-client.ts";
 import { Child, ROOT } from "./child.ts";
 import { type Cluster, freePorts, leaderOf } from "./etcd.ts";
 

@@ -3,7 +3,7 @@
  * goes on asking. Ours as a site of a few boards would set it, and at etcd's settings beside three etcd at their own; kills take turns.
  */
 import { crc32 } from "node:zlib";
-import { openClient } from "../host/cli/cluster-commands.ts";
+import { openClient } from "../host/cluster/client/open-client.ts";
 import { systemClock } from "../host/io/clock.ts";
 import { startCluster } from "./cluster-process.ts";
 import { type Cluster, etcdBinary, etcdVersion, startEtcd } from "./etcd.ts";

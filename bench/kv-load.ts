@@ -4,7 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { crc32 } from "node:zlib";
-import { openClient } from "../host/cli/cluster-commands.ts";
+import { openClient } from "../host/cluster/client/open-client.ts";
 import { systemClock } from "../host/io/clock.ts";
 import { EtcdClient } from "./etcd-client.ts";
 

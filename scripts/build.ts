@@ -31,6 +31,7 @@ const { metafile } = await build({
     clock: "host/exports/clock.ts",
     trace: "host/exports/trace.ts",
     lockfree: "host/exports/lockfree.ts",
+    cluster: "host/exports/cluster.ts",
     protocol: "host/exports/protocol.ts",
     virtual: "host/exports/virtual.ts",
     gateway: "host/exports/gateway.ts",

@@ -1,15 +1,10 @@
 /** `tardi cluster status|add|remove|transfer|snapshot|get|put`: what people do with a cluster that runs. */
 import { open, rm } from "node:fs/promises";
 import { TardigradeError } from "../../protocols/error.ts";
-import { KvClient } from "../cluster/client/kv-client.ts";
-import { streamChannels } from "../cluster/client/stream-channel.ts";
+import type { KvClient } from "../cluster/client/kv-client.ts";
+import { openClient } from "../cluster/client/open-client.ts";
 import type { KvNodeStatus, NodeRole } from "../cluster/kv-node.ts";
-import { openCore } from "../core/core.ts";
-import { readCoreBytes } from "../core/core-bytes.ts";
-import { createBackoff } from "../core/policy/backoff.ts";
 import { systemClock } from "../io/clock.ts";
-import { nodeNetwork } from "../io/network.ts";
-import { systemRandom } from "../io/random.ts";
 import { bold, dim, green, print, printJson, progress, red, table } from "./output.ts";
 
 export interface ClusterOptions {
@@ -19,19 +14,9 @@ export interface ClusterOptions {
 }
 
 const STATUS_MS = 1_500;
-/** An election takes some hundreds of milliseconds: who waits longer between two tries adds to them. */
-const RETRY = { baseMs: 10, capMs: 80 } as const;
 /** A node that is this close to the leader's commit index votes without slowing the others. */
 const CAUGHT_UP_ENTRIES = 1_000;
 const CATCH_UP_LOOK_MS = 250;
-
-export function openClient(endpoints: readonly string[], timeoutMs = 10_000): KvClient {
-  const random = systemRandom();
-  return new KvClient({
-    ...{ endpoints, timeoutMs, clock: systemClock(), open: streamChannels(nodeNetwork()) },
-    backoff: createBackoff({ core: openCore(readCoreBytes()), random }, RETRY),
-  });
-}
 
 async function withClient<T>(
   { endpoint }: ClusterOptions,
