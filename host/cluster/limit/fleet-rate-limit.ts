@@ -118,6 +118,7 @@ class SharedRateLimit implements FleetRateLimit {
   readonly #limits: QuotaLimits;
   readonly #batchMs: number;
   readonly #askMs: number;
+  readonly #jitterMs: number;
   readonly #waitingMax: number;
   readonly #reporter: Reporter<FleetRateEvents>;
   readonly #fleet = new FleetClock();
@@ -163,7 +164,9 @@ class SharedRateLimit implements FleetRateLimit {
     this.#limits = { limit, burst, periodUs: periodMs * US_PER_MS };
     this.#batchMs = batchMs;
     // Often enough that a burst does not fill up in between.
-    this.#askMs = Math.max(ASK_MS_MIN, Math.min(batchMs / ASKS, (burst * periodMs) / limit / 4));
+    const fillMs = (burst * periodMs) / limit / 4;
+    this.#askMs = Math.max(ASK_MS_MIN, Math.min(batchMs / ASKS, fillMs));
+    this.#jitterMs = Math.min(batchMs / 2, fillMs);
     this.#waitingMax = waitingMax;
     this.#held = new HeldTokens(batchMs / 2);
     this.#backoff = createBackoff(seams, BACKOFF);
@@ -348,6 +351,7 @@ class SharedRateLimit implements FleetRateLimit {
       const grant = grantOf(quota, this.#limits, ask);
       if (grant.tokens === 0) {
         this.#nextAskMs = Math.max(this.#nextAskMs, sentMs + grant.waitUs / US_PER_MS);
+        this.#scatter();
         return;
       }
       // Until it is answered nobody knows whether the account stands.
@@ -358,10 +362,12 @@ class SharedRateLimit implements FleetRateLimit {
       if (put.done) {
         this.#known = { quota: grant.quota, revision: put.revision };
         this.#granted(grant.tokens, sentMs);
+        if (grant.tokens < wanted) this.#scatter();
         return;
       }
       if (tries === TRIES) return;
-      await this.#pause(this.#conflictMs(tries));
+      // Who was overtaken tries at once: he has waited already.
+      if (tries > 1) await this.#pause(this.#conflictMs(tries));
     }
   }
 
@@ -397,6 +403,11 @@ class SharedRateLimit implements FleetRateLimit {
     if (isFirst && this.#isOpen) this.#reporter.tell("unreachable", { error }, "unreachable");
     // What is no error of the store is a fault of ours, and must not be swallowed.
     if (!isTardigradeError(error)) void Promise.reject(error);
+  }
+
+  /** Where tokens are scarce: else who is nearest to the store would be there first each time that one is free. */
+  #scatter(): void {
+    this.#nextAskMs += (this.#seams.random.u32() / 2 ** 32) * this.#jitterMs;
   }
 
   #pause(ms: number): Promise<void> {

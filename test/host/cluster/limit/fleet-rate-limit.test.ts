@@ -164,6 +164,29 @@ describe("several members", () => {
     expect(Math.min(taken[0] ?? 0, taken[1] ?? 0)).toBeGreaterThan(250);
     expect(taken[2]).toBeGreaterThanOrEqual(40);
   });
+  test("who is farther from the store has a part of it too", async () => {
+    const { clock, store, member } = setUp();
+    const far: Pick<FakeStore, "get" | "put"> = {
+      get: async (key) => {
+        const item = await store.get(key);
+        await new Promise<void>((resolve) => clock.alarm(20, resolve));
+        return item;
+      },
+      put: async (...of) => {
+        await new Promise<void>((resolve) => clock.alarm(20, resolve));
+        return store.put(...of);
+      },
+    };
+    const members = [member(), member(), member({ kv: far })];
+    const taken = [0, 0, 0];
+    for (let ms = 0; ms < 30_000; ms += 5) {
+      await clock.advance(5);
+      for (const [at, limit] of members.entries())
+        if (limit.tryAcquire() === 0) taken[at] = (taken[at] ?? 0) + 1;
+    }
+    const [first = 0, second = 0, third = 0] = taken;
+    expect(third).toBeGreaterThan((first + second) / 8);
+  });
   test("a grant of which nobody knows whether it stands is not used", async () => {
     const { clock, store, member } = setUp();
     const limit = member();
