@@ -169,11 +169,11 @@ describe("several members", () => {
     const far: Pick<FakeStore, "get" | "put"> = {
       get: async (key) => {
         const item = await store.get(key);
-        await new Promise<void>((resolve) => clock.alarm(20, resolve));
+        await new Promise<void>((resolve) => clock.alarm(48, resolve));
         return item;
       },
       put: async (...of) => {
-        await new Promise<void>((resolve) => clock.alarm(20, resolve));
+        await new Promise<void>((resolve) => clock.alarm(48, resolve));
         return store.put(...of);
       },
     };
