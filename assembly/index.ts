@@ -102,6 +102,7 @@ export {
   histogramReset,
   histogramTotal,
 } from "./stats/histogram";
+export { histogramForget, histogramWholeBytes, histogramWrite } from "./stats/histogram-bytes";
 export { madBytes, madDeviation, madInit, madMedian, madUpdate } from "./stats/mad";
 export { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "./stats/p2";
 export {

@@ -93,7 +93,7 @@ export interface HelloRequest {
   readonly code: number;
 }
 
-/** A batch of readings. (up) */
+/** A batch of readings, or what a histogram gathered; then without readings. (up) */
 export interface Telemetry {
   readonly kind: "telemetry";
   /** Boot counter of the device. */
@@ -111,6 +111,10 @@ export interface Telemetry {
     /** The reading. */
     readonly value: number;
   }[];
+  /** What the histogram is of: index into hello's metrics. */
+  readonly histogramMetric?: number;
+  /** Values recorded since the metric's last histogram; host/core/histogram-bytes.ts draws it. */
+  readonly histogram?: Uint8Array;
 }
 
 /** Something that happened, in the app's words. (up) */

@@ -10,7 +10,7 @@
  */
 
 export const PROTOCOL_MAJOR = 1;
-export const PROTOCOL_MINOR = 1;
+export const PROTOCOL_MINOR = 2;
 
 /** Every bound that both sides rely on. The unit is the name's end. */
 export const LIMITS = {
@@ -36,6 +36,8 @@ export const LIMITS = {
   COMMANDS_MAX: 8,
   COMMAND_ARGS_MAX: 8,
   SHADOW_ENTRIES_MAX: 16,
+  /** Longest histogram in a message: its head of 18 bytes, and 2 to 8 for each bucket in use. */
+  HISTOGRAM_BYTES_MAX: 512,
   PINS_MAX: 32,
   NAME_BYTES_MAX: 24,
   TEXT_VALUE_BYTES_MAX: 48,
@@ -338,6 +340,12 @@ export const ERRORS = {
     "The downstream broker is not taking messages; they wait in the log.",
   ),
   PAYLOAD_OVERSIZE: gateway(318, "warning", "ignore", "A payload is longer than its channel allows."),
+  HISTOGRAM_INVALID: gateway(
+    319,
+    "warning",
+    "ignore",
+    "A device's histogram does not add up; it is kept in the log and counted nowhere. Update the device.",
+  ),
 
   LOG_CORRUPT: store(
     400,
@@ -800,7 +808,7 @@ export const MESSAGES = [
     kind: 4,
     name: "telemetry",
     direction: "up",
-    doc: "A batch of readings.",
+    doc: "A batch of readings, or what a histogram gathered; then without readings.",
     fields: [
       ...sequenced,
       list(
@@ -814,6 +822,21 @@ export const MESSAGES = [
         ],
         "Readings, oldest first.",
       ),
+      optional(
+        uint(
+          5,
+          "histogramMetric",
+          LIMITS.METRICS_MAX - 1,
+          "What the histogram is of: index into hello's metrics.",
+        ),
+      ),
+      optional({
+        key: 6,
+        name: "histogram",
+        type: "bytes",
+        max: LIMITS.HISTOGRAM_BYTES_MAX,
+        doc: "Values recorded since the metric's last histogram; host/core/histogram-bytes.ts draws it.",
+      }),
     ],
   },
   {

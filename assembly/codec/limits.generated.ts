@@ -16,6 +16,7 @@ export const UNIT_BYTES_MAX: i32 = 8;
 export const COMMANDS_MAX: i32 = 8;
 export const COMMAND_ARGS_MAX: i32 = 8;
 export const SHADOW_ENTRIES_MAX: i32 = 16;
+export const HISTOGRAM_BYTES_MAX: i32 = 512;
 export const PINS_MAX: i32 = 32;
 export const NAME_BYTES_MAX: i32 = 24;
 export const TEXT_VALUE_BYTES_MAX: i32 = 48;

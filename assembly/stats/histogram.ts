@@ -113,15 +113,22 @@ export function bucketOf(bits: u32, value: u32): u32 {
   return ((shift + 1) << bits) + (value >> shift) - ((<u32>1) << bits);
 }
 
+/** The smallest value of a bucket. */
+export function lowerOf(bits: u32, bucket: u32): u32 {
+  if (bucket < (<u32>1) << bits) return bucket;
+  const shift = (bucket >> bits) - 1;
+  return ((bucket & (((<u32>1) << bits) - 1)) + ((<u32>1) << bits)) << shift;
+}
+
 /** The largest value of a bucket. */
-function upperOf(bits: u32, bucket: u32): u32 {
+export function upperOf(bits: u32, bucket: u32): u32 {
   if (bucket < (<u32>1) << bits) return bucket;
   const shift = (bucket >> bits) - 1;
   const part = (bucket & (((<u32>1) << bits) - 1)) + ((<u32>1) << bits);
   return <u32>(((<u64>part + 1) << shift) - 1);
 }
 
-function countAt(at: usize, bucket: u32): usize {
+export function countAt(at: usize, bucket: u32): usize {
   return at + HEADER_BYTES + ((<usize>bucket) << 2);
 }
 

@@ -32,6 +32,7 @@ const NEEDS: Readonly<Record<string, Capability>> = {
   metric: "telemetry",
   reading: "telemetry",
   send_batch: "telemetry",
+  histogram: "telemetry",
   event: "events",
   log: "log",
   shadow_declare: "shadow",

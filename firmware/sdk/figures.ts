@@ -1,4 +1,6 @@
 /** Figures of what an app measures: create these at top level or in setup(), use them in callbacks. */
+import { HISTOGRAM_BYTES_MAX } from "../../assembly/codec/limits.generated";
+import { MESSAGE_OVERSIZE } from "../../assembly/errors/codes.generated";
 import {
   histogramBytes,
   histogramHighest,
@@ -11,6 +13,7 @@ import {
   histogramReset,
   histogramTotal,
 } from "../../assembly/stats/histogram";
+import { histogramForget, histogramWholeBytes, histogramWrite } from "../../assembly/stats/histogram-bytes";
 import { P2_BYTES, p2Count, p2Init, p2Update, p2Value } from "../../assembly/stats/p2";
 import {
   WELFORD_BYTES,
@@ -21,6 +24,10 @@ import {
   welfordUpdate,
   welfordVariance,
 } from "../../assembly/stats/welford";
+import * as tardi from "./tardi";
+
+/** Four messages' worth, less what a piece leaves unused at its end: a report must not push the readings out of the ring. */
+const REPORT_BYTES_MAX: u32 = 4 * (HISTOGRAM_BYTES_MAX - 26);
 
 /** How values are spread, in fixed memory and integers: quantiles to within one part of 2^bits. */
 export class Histogram {
@@ -60,6 +67,25 @@ export class Histogram {
   }
   reset(): void {
     if (this.status == 0) histogramReset(this.at);
+  }
+  /**
+   * Puts all of it into the outbox as the metric's and empties it, in up to four messages; Metric.report() says it better. Messages dropped to make
+   * room, or the negative of a code: MESSAGE_OVERSIZE when four do not hold it, and then nothing changes.
+   */
+  send(metric: u32): i32 {
+    if (this.status != 0) return this.status;
+    if (histogramWholeBytes(this.at) > REPORT_BYTES_MAX) return -MESSAGE_OVERSIZE;
+    const piece = memory.data(HISTOGRAM_BYTES_MAX);
+    let dropped = 0;
+    let length = histogramWrite(this.at, piece, HISTOGRAM_BYTES_MAX);
+    while (length > 0) {
+      const status = tardi.histogram(metric, piece, length);
+      if (status < 0) return status;
+      dropped += status;
+      histogramForget(this.at);
+      length = histogramWrite(this.at, piece, HISTOGRAM_BYTES_MAX);
+    }
+    return dropped;
   }
 }
 

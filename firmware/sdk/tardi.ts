@@ -9,6 +9,7 @@ export declare function random(): u32;
 export declare function metric(name: usize, nameLength: i32, unit: usize, unitLength: i32): i32;
 export declare function reading(index: u32, value: f64): i32;
 export declare function send_batch(): i32;
+export declare function histogram(metric: u32, ptr: usize, length: i32): i32;
 export declare function event(name: usize, length: i32, severity: u32, type: u32, value: f64): i32;
 export declare function log(level: u32, ptr: usize, length: i32): i32;
 export declare function error(code: u32, severity: u32, name: usize, length: i32, detail: i64): i32;

@@ -1,4 +1,5 @@
 /** Readings, events, errors and the log. */
+import { Histogram } from "./figures";
 import * as tardi from "./tardi";
 import { textAppend, textAppendInt, textAppendNumber, textLength, textPtr, textStart } from "./text";
 
@@ -20,6 +21,14 @@ export class Metric {
   /** Adds a reading at the running callback's time. 0, or the negative of an error code. */
   record(value: f64): i32 {
     return this.index < 0 ? this.index : tardi.reading(<u32>this.index, value);
+  }
+
+  /**
+   * Sends what a histogram gathered since its last report, and empties it: the gateway adds reports up. Messages dropped to make room (0 as a rule), or
+   * the negative of a code, and then the histogram keeps what was not sent: MESSAGE_OVERSIZE for one whose buckets in use fill more than four messages.
+   */
+  report(histogram: Histogram): i32 {
+    return this.index < 0 ? this.index : histogram.send(<u32>this.index);
   }
 }
 

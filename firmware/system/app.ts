@@ -28,6 +28,7 @@ import {
   errorAddOfApp,
   errorOperation,
   eventAdd,
+  histogramAdd,
   logAdd,
   metricAdd,
   readingAdd,
@@ -114,6 +115,10 @@ export function reading(index: u32, value: f64): i32 {
 /** Closes the batch: messages dropped to make room, or the negative of a code. */
 export function send_batch(): i32 {
   return allowed(CAPABILITY_TELEMETRY) ? batchClose() : -CAPABILITY_DENIED;
+}
+/** Bytes of a histogram, as host/core/histogram-bytes.ts draws them: messages dropped to make room, or the negative of a code. */
+export function histogram(metric: u32, ptr: usize, length: i32): i32 {
+  return allowed(CAPABILITY_TELEMETRY) ? histogramAdd(metric, ptr, length, now) : -CAPABILITY_DENIED;
 }
 export function event(name: usize, length: i32, severity: u32, type: u32, value: f64): i32 {
   return allowed(CAPABILITY_EVENTS) ? eventAdd(name, length, severity, type, value, now) : -CAPABILITY_DENIED;

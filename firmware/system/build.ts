@@ -4,11 +4,16 @@
 
 import { isReducible } from "../../assembly/codec/cbor";
 import { encodeMessage } from "../../assembly/codec/message";
-import { FRAME_CRC_BYTES, MESSAGE_BYTES_MAX } from "../../assembly/codec/schema.generated";
+import {
+  FRAME_CRC_BYTES,
+  HISTOGRAM_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+} from "../../assembly/codec/schema.generated";
 import {
   TOKEN_BYTES,
   TOKENS_MAX,
   TYPE_BOOL,
+  TYPE_BYTES,
   TYPE_ELEMENT,
   TYPE_FLOAT,
   TYPE_INT,
@@ -49,6 +54,13 @@ export function buildInt(key: u8, value: i64): void {
 }
 export function buildText(key: u8, ptr: usize, length: i32): void {
   put(TYPE_TEXT, key, <u32>length, <u64>ptr);
+}
+export function buildBytes(key: u8, ptr: usize, length: i32): void {
+  put(TYPE_BYTES, key, <u32>length, <u64>ptr);
+}
+/** Room for a histogram's bytes while their message is built: the output's end, which that message does not reach. */
+export function buildSpare(): usize {
+  return output + MESSAGE_BYTES_MAX - HISTOGRAM_BYTES_MAX;
 }
 export function buildFloat(key: u8, value: f64): void {
   put(TYPE_FLOAT, key, 0, reinterpret<u64>(value));

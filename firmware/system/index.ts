@@ -65,6 +65,7 @@ export {
   event,
   every,
   exact_us,
+  histogram,
   log,
   metric,
   now_us,

@@ -3,6 +3,7 @@
  * enters the outbox; from then on it is acknowledged, or stated as dropped.
  */
 import {
+  HISTOGRAM_BYTES_MAX,
   KIND_ERROR,
   KIND_EVENT,
   KIND_LOG,
@@ -18,11 +19,13 @@ import { ARGUMENT, POOL_FULL } from "../../assembly/errors/codes.generated";
 import { monitorRate, monitorRecord } from "../../assembly/errors/monitor";
 import { bootNumber, bootReserve } from "./boot";
 import {
+  buildBytes,
   buildElement,
   buildEnd,
   buildFloat,
   buildInt,
   buildList,
+  buildSpare,
   buildStart,
   buildText,
   buildUint,
@@ -163,6 +166,18 @@ export function batchClose(): i32 {
   const status = sequencedEnd(count);
   setBatchCount(0);
   return status;
+}
+
+/** A histogram's bytes, which lie in the app's arena; the gateway reads them. */
+export function histogramAdd(metric: u32, ptr: usize, length: i32, now: u64): i32 {
+  if (metric >= metricCount || length < 1 || length > HISTOGRAM_BYTES_MAX) return -ARGUMENT;
+  const status = hal_app_read(ptr, buildSpare(), length);
+  if (status != 0) return status;
+  sequencedStart(KIND_TELEMETRY, now);
+  buildList(4, 0);
+  buildUint(5, metric);
+  buildBytes(6, buildSpare(), length);
+  return sequencedEnd(0);
 }
 
 export function eventAdd(name: usize, length: i32, severity: u32, type: u32, value: f64, now: u64): i32 {

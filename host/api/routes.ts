@@ -20,6 +20,7 @@ export interface RouteOptions {
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   addDeviceRoutes(app, options);
+  addHistogramRoutes(app, options);
   addShadowAndCommandRoutes(app, options);
   addStateRoutes(app, options);
   addEventRoute(app, options);
@@ -62,6 +63,33 @@ function addDeviceRoutes(app: FastifyInstance, { service, clock }: RouteOptions)
       const points = service.history({ device: params.id, metric, fromMs, toMs, resolution, limit });
       return { device: params.id, metric, resolution, fromMs, toMs, points };
     },
+  );
+}
+
+function addHistogramRoutes(app: FastifyInstance, { service }: RouteOptions): void {
+  app.get<{ Params: schemas.DeviceParams }>(
+    "/api/devices/:id/histograms",
+    {
+      schema: {
+        ...doc("getHistograms", "What a device measured itself, as quantiles", schemas.DeviceHistograms),
+        params: schemas.DeviceParams,
+        querystring: schemas.NoQuery,
+      },
+    },
+    ({ params }) => {
+      known(service, params.id);
+      return { device: params.id, histograms: service.deviceHistograms(params.id) };
+    },
+  );
+  app.get(
+    "/api/histograms",
+    {
+      schema: {
+        ...doc("listHistograms", "The same over all devices, by firmware and metric", schemas.Histograms),
+        querystring: schemas.NoQuery,
+      },
+    },
+    () => ({ histograms: service.histograms() }),
   );
 }
 

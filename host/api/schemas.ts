@@ -194,6 +194,31 @@ export const Telemetry = Type.Object({
   ),
 });
 
+const histogramFields = {
+  metric: Type.String(),
+  unit: Type.String(),
+  app: Type.String({ description: "The firmware that measured" }),
+  version: Type.String(),
+  sinceMs: TimeMs("First report"),
+  lastMs: TimeMs("Last report"),
+  count: Count,
+  mean: Type.Number(),
+  min: Type.Number(),
+  p50: Type.Number({ description: "Median, at most 1 / 2^bits too high; 3.1 % with 5 bits" }),
+  p90: Type.Number(),
+  p99: Type.Number(),
+  max: Type.Number(),
+  perSecond: Type.Number({ description: "Values a second, by the last report" }),
+};
+export const DeviceHistograms = Type.Object({
+  device: Type.String(),
+  histograms: Type.Array(Type.Object(histogramFields)),
+});
+export const Histograms = list(
+  "histograms",
+  Type.Object({ ...histogramFields, sum: Type.Number(), devices: Count }),
+);
+
 const Values = Type.Record(Type.String(), ShadowValue);
 export const Shadow = Type.Object({
   device: Type.String(),

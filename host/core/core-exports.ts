@@ -215,6 +215,9 @@ interface StatisticsExports {
   histogramHighest(at: number): number;
   histogramQuantile(at: number, thousandths: number): number;
   histogramValueAt(at: number, rank: number): number;
+  histogramWholeBytes(at: number): number;
+  histogramWrite(at: number, out: number, room: number): number;
+  histogramForget(at: number): void;
   madBytes(window: number): number;
   madInit(at: number, window: number, z: number, deviationMin: number): number;
   madUpdate(at: number, reading: number): number;

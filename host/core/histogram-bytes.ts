@@ -47,6 +47,36 @@ export interface DecodedHistogram {
 
 /** Throws ARGUMENT. */
 export function decodeHistogram(bytes: Uint8Array): DecodedHistogram {
+  const { bits, lowest, highest, sum, count, buckets, counts } = readHistogram(bytes);
+  const bucketCount = (33 - bits) << bits;
+  const struct = new Uint8Array(STRUCT_HEADER_BYTES + bucketCount * 4);
+  const view = new DataView(struct.buffer);
+  view.setUint32(0, bits, true);
+  view.setUint32(4, bucketCount, true);
+  view.setBigUint64(8, BigInt(count), true);
+  view.setBigUint64(16, sum, true);
+  view.setUint32(24, lowest, true);
+  view.setUint32(28, highest, true);
+  for (const [index, bucket] of buckets.entries()) {
+    view.setUint32(STRUCT_HEADER_BYTES + bucket * 4, counts[index] as number, true);
+  }
+  return { bits, struct };
+}
+
+/** What the bytes say: the buckets in use, ascending, and how many values each has. */
+export interface HistogramParts {
+  readonly bits: number;
+  /** 2^32 - 1 when there is no value. */
+  readonly lowest: number;
+  readonly highest: number;
+  readonly sum: bigint;
+  readonly count: number;
+  readonly buckets: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** Throws ARGUMENT for bytes that no histogram gives. */
+export function readHistogram(bytes: Uint8Array): HistogramParts {
   if (bytes.length < HEADER_BYTES) throw wrong("they end before its header");
   const head = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (head.getUint8(0) !== VERSION) throw wrong("they are of another version");
@@ -54,19 +84,20 @@ export function decodeHistogram(bytes: Uint8Array): DecodedHistogram {
   if (bits === 0 || bits > BITS_MAX) throw wrong("its precision is not 1 to 10 bits");
   const [lowest, highest] = [head.getUint32(2, true), head.getUint32(6, true)];
   const sum = head.getBigUint64(10, true);
-  const buckets = (33 - bits) << bits;
-  const struct = new Uint8Array(STRUCT_HEADER_BYTES + buckets * 4);
-  const view = new DataView(struct.buffer);
-  let [total, least, most] = [0n, 0n, 0n];
+  const bucketCount = (33 - bits) << bits;
+  const buckets: number[] = [];
+  const counts: number[] = [];
+  let [total, least, most] = [0, 0n, 0n];
   let [first, last] = [-1, -1];
   const reader = { bytes, offset: HEADER_BYTES };
   while (reader.offset < bytes.length) {
     const bucket = last + 1 + readVarint(reader);
     const count = readVarint(reader);
-    if (bucket >= buckets || count === 0) throw wrong("a bucket is beyond its last, or empty");
-    view.setUint32(STRUCT_HEADER_BYTES + bucket * 4, count, true);
+    if (bucket >= bucketCount || count === 0) throw wrong("a bucket is beyond its last, or empty");
+    buckets.push(bucket);
+    counts.push(count);
     const [low, high] = rangeOf(bits, bucket);
-    total += BigInt(count);
+    total += count;
     least += BigInt(count) * BigInt(low);
     most += BigInt(count) * BigInt(high);
     if (first === -1) first = bucket;
@@ -81,13 +112,7 @@ export function decodeHistogram(bytes: Uint8Array): DecodedHistogram {
         sum >= least &&
         sum <= most;
   if (!agrees) throw wrong("extremes or sum are not those of its buckets");
-  view.setUint32(0, bits, true);
-  view.setUint32(4, buckets, true);
-  view.setBigUint64(8, total, true);
-  view.setBigUint64(16, sum, true);
-  view.setUint32(24, lowest, true);
-  view.setUint32(28, highest, true);
-  return { bits, struct };
+  return { bits, lowest, highest, sum, count: total, buckets, counts };
 }
 
 function holds(bits: number, bucket: number, value: number): boolean {
@@ -96,7 +121,7 @@ function holds(bits: number, bucket: number, value: number): boolean {
 }
 
 /** The smallest and the largest value of a bucket. */
-function rangeOf(bits: number, bucket: number): readonly [low: number, high: number] {
+export function rangeOf(bits: number, bucket: number): readonly [low: number, high: number] {
   const parts = 2 ** bits;
   if (bucket < parts) return [bucket, bucket];
   const size = 2 ** (Math.floor(bucket / parts) - 1);

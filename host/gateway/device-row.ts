@@ -16,6 +16,9 @@ export interface BootClock {
   /** Wall clock at uptime 0. */
   originMs: number;
   metrics: readonly { readonly name: string; readonly unit: string }[];
+  /** What ran in that boot; absent in rows of older versions. */
+  app?: string;
+  version?: string;
 }
 
 export interface Reported {
@@ -129,11 +132,9 @@ export function applyHelloRecord(
   // A later hello of the same boot maps better: it knows how far the device's crystal has strayed since.
   const originMs = wallMs - hello.uptimeUs / 1000;
   const known = row.boots.find((boot) => boot.boot === hello.boot);
-  if (known === undefined) row.boots.push({ boot: hello.boot, originMs, metrics: hello.metrics });
-  else {
-    known.originMs = originMs;
-    known.metrics = hello.metrics;
-  }
+  const { app, version, metrics } = hello;
+  if (known === undefined) row.boots.push({ boot: hello.boot, originMs, metrics, app, version });
+  else Object.assign(known, { originMs, metrics, app, version });
   if (row.boots.length > BOOTS_MAX) row.boots.shift();
   rememberSession(row.recentSessions, hello.session);
 }
@@ -173,6 +174,8 @@ function bootClock(row: DeviceRow, boot: number, uptimeUs: number): BootClock {
     boot,
     originMs: (next?.originMs ?? row.lastSeenMs) - uptimeUs / 1000,
     metrics: next?.metrics ?? [],
+    ...(next?.app === undefined ? {} : { app: next.app }),
+    ...(next?.version === undefined ? {} : { version: next.version }),
   };
   // Kept, so that the boot's other messages stand in their right distance to the first.
   row.boots.push(guess);
@@ -200,6 +203,30 @@ export function readingsOf(row: DeviceRow, message: Telemetry): TimedReading[] {
       value: reading.value,
     };
   });
+}
+
+/** Whose and when a histogram is that a device reported. */
+export interface ReportOrigin {
+  readonly metric: string;
+  readonly unit: string;
+  readonly app: string;
+  readonly version: string;
+  readonly timeMs: number;
+  /** When that boot began. */
+  readonly bootMs: number;
+}
+
+export function reportOriginOf(row: DeviceRow, message: Telemetry, metric: number): ReportOrigin {
+  const clock = bootClock(row, message.boot, message.uptimeUs);
+  const named = clock.metrics[metric];
+  return {
+    metric: named?.name ?? `metric-${metric}`,
+    unit: named?.unit ?? "",
+    app: clock.app ?? row.app,
+    version: clock.version ?? row.version,
+    timeMs: Math.round(clock.originMs + message.uptimeUs / 1000),
+    bootMs: Math.round(clock.originMs),
+  };
 }
 
 export function applyReadings(row: DeviceRow, readings: readonly TimedReading[]): void {

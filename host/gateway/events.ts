@@ -2,7 +2,7 @@
 import type { Dispose } from "../io/seams.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
 import { type DeviceRow, readingsOf, timeOf } from "./device-row.ts";
-import { toldOf } from "./projection.ts";
+import { type Applied, toldOf } from "./projection.ts";
 import { decodeRecord } from "./record.ts";
 import type { GatewayEvent } from "./service.ts";
 
@@ -125,4 +125,12 @@ export class EventHub {
       ...(value === undefined ? {} : { value }),
     };
   }
+}
+
+/** What a device said, as listeners hear it. */
+export function toldEvent(told: Extract<Applied, { type: "event" | "log" | "error" }>): GatewayEvent {
+  const { type, offset, row, timeMs, severity, name, text, value } = told;
+  const words = text === undefined ? {} : { text };
+  const what = value === undefined ? {} : { value };
+  return { type, offset, device: row.id, timeMs, severity, name, ...words, ...what };
 }

@@ -6,6 +6,7 @@
  * Exactly once ends where the receiving broker forgets its side of a flow (a restart without persistence): what was in flight
  * then may arrive twice. MQTT has no means against that.
  */
+import type { Telemetry } from "../../protocols/messages.generated.ts";
 import { deviceTopic } from "../../protocols/topic.ts";
 import type {
   Clock,
@@ -18,7 +19,7 @@ import type {
   Random,
 } from "../io/seams.ts";
 import type { SegmentLog } from "../store/segment-log.ts";
-import { type DeviceRow, readingsOf, timeOf } from "./device-row.ts";
+import { type DeviceRow, readingsOf, reportOriginOf, timeOf } from "./device-row.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import { type ForwarderJournal, openForwarderJournal } from "./forwarder-journal.ts";
 import { toldOf } from "./projection.ts";
@@ -220,6 +221,7 @@ export class Forwarder {
           boot,
           seq,
           readings: readingsOf(row, message),
+          ...forwardedHistogram(row, message),
           offset,
         });
       }
@@ -258,4 +260,13 @@ export class Forwarder {
       { background: true },
     );
   }
+}
+
+/** A device's histogram as it came, for a program with tardigrade/stats: histogramFromBytes(Buffer.from(bytes, "hex")). */
+function forwardedHistogram(row: DeviceRow, message: Telemetry): { readonly histogram?: unknown } {
+  const { histogram, histogramMetric } = message;
+  if (histogram === undefined || histogramMetric === undefined) return {};
+  const bytes = Array.from(histogram, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const { metric, unit, timeMs } = reportOriginOf(row, message, histogramMetric);
+  return { histogram: { metric, unit, timeMs, bytes } };
 }

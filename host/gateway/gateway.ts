@@ -17,7 +17,7 @@ import { DeviceErrors } from "./device-errors.ts";
 import { checkBindings, type DeviceLinks } from "./device-links.ts";
 import { sessionOf } from "./device-row.ts";
 import { DEFAULT_THRESHOLDS, ErrorMonitor } from "./error-monitor.ts";
-import { EventHub } from "./events.ts";
+import { EventHub, toldEvent } from "./events.ts";
 import { type Forwarder, openForwarder } from "./forwarder.ts";
 import { RETENTION_MS, type Resolution } from "./history-query.ts";
 import { Inbox } from "./inbox.ts";
@@ -285,6 +285,8 @@ class Running {
       devices: () => service.devices(),
       device: (id) => service.device(id),
       history: (query) => service.history(query),
+      deviceHistograms: (id) => service.deviceHistograms(id),
+      histograms: () => service.histograms(),
       shadow: (id) => service.shadow(id),
       setDesired: (id, patch, options) => service.setDesired(id, patch, options),
       command: (id, command) => service.command(id, command),
@@ -410,6 +412,9 @@ class Running {
             this.#events.emit({ type: "readings", offset: one.offset, device, readings: one.readings });
           }
           break;
+        case "invalidHistogram":
+          this.#monitor.report("HISTOGRAM_INVALID", { component: "ingest", device, message: one.problem });
+          break;
         case "event":
         case "log":
         case "error":
@@ -434,12 +439,8 @@ class Running {
   }
 
   #tell(told: Extract<Applied, { type: "event" | "log" | "error" }>): void {
-    const { type, offset, timeMs, severity, name, text, value } = told;
-    const device = told.row.id;
-    const words = text === undefined ? {} : { text };
-    const what = value === undefined ? {} : { value };
-    this.#events.emit({ type, offset, device, timeMs, severity, name, ...words, ...what });
-    if (told.error !== undefined) this.#deviceErrors.report(device, told.error);
+    this.#events.emit(toldEvent(told));
+    if (told.error !== undefined) this.#deviceErrors.report(told.row.id, told.error);
   }
 
   #emitDevice(device: string, offset: number): void {

@@ -27,6 +27,7 @@ import {
   readingsOf,
   timeOf,
 } from "./device-row.ts";
+import { Histograms } from "./histograms.ts";
 import type { Entry } from "./ledger.ts";
 import { decodeRecord, type LogRecord } from "./record.ts";
 import type { AlertView } from "./service.ts";
@@ -74,13 +75,21 @@ export type Applied =
       readonly value?: boolean | number | string;
       readonly error?: DeviceError;
     }
-  | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow };
+  | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow }
+  /** The message is stored, its histogram counts nowhere. */
+  | {
+      readonly type: "invalidHistogram";
+      readonly offset: number;
+      readonly row: DeviceRow;
+      readonly problem: string;
+    };
 
 /** What a batch of records does beside changing rows. */
 interface Effects {
   readonly touched: Set<DeviceRow>;
   readonly applied: Applied[];
   readonly readings: Reading[];
+  readonly histograms: Histograms;
 }
 
 export interface ProjectionOptions {
@@ -99,6 +108,7 @@ export interface ProjectionOptions {
 export class Projection {
   readonly #options: ProjectionOptions;
   readonly rows = new Map<string, DeviceRow>();
+  readonly histograms = new Histograms();
   /** Counted in this life and not in the row that was read at the start. */
   readonly #duplicatesBefore = new Map<string, number>();
   alerts: AlertView[] = [];
@@ -206,13 +216,15 @@ export class Projection {
     const applied: Applied[] = [];
     const touched = new Set<DeviceRow>();
     const readings: Reading[] = [];
+    const effects = { touched, applied, readings, histograms: this.histograms };
     await this.#options.state.transaction((transaction) => {
       for (const record of batch) {
         if (record.offset <= this.applied) continue;
-        this.#apply(transaction, record, { touched, applied, readings });
+        this.#apply(transaction, record, effects);
         this.applied = record.offset;
       }
       this.#options.history.appendAll(transaction, readings);
+      this.histograms.save(transaction);
       for (const row of touched) {
         row.counts.duplicates = this.duplicates(row);
         transaction.put(DEVICE_PREFIX + row.id, encodeRow(row));
@@ -278,6 +290,7 @@ export class Projection {
         this.rows.set(row.id, row);
         this.#duplicatesBefore.set(row.id, row.counts.duplicates);
       }
+      this.histograms.load(state);
     } catch (cause) {
       throw new TardigradeError(
         "STATE_CORRUPT",
@@ -290,6 +303,7 @@ export class Projection {
   async #wipe(): Promise<void> {
     const { state } = this.#options;
     this.rows.clear();
+    this.histograms.clear();
     this.alerts = [];
     this.applied = -1;
     for (;;) {
@@ -318,7 +332,9 @@ function applyMessage(
       for (const { metric, timeMs, value } of readings) {
         effects.readings.push({ device: row.id, metric, timeMs, value });
       }
-      effects.applied.push({ type: "readings", offset, row, readings });
+      if (readings.length > 0) effects.applied.push({ type: "readings", offset, row, readings });
+      const problem = effects.histograms.apply(row, message, offset);
+      if (problem !== undefined) effects.applied.push({ type: "invalidHistogram", offset, row, problem });
       return;
     }
     case "drop":

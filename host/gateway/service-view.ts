@@ -18,10 +18,12 @@ import type {
   CommandView,
   DeviceSummary,
   ErrorView,
+  FirmwareHistogramView,
   GatewayEvent,
   GatewayInfo,
   GatewayService,
   HealthView,
+  HistogramView,
   HistoryPoint,
   ShadowView,
 } from "./service.ts";
@@ -157,6 +159,14 @@ export class Service implements GatewayService {
       toMs: Math.min(toMs, newestMs + 1),
       limit: Math.min(Math.floor(limit), HISTORY_POINTS_MAX),
     });
+  }
+
+  deviceHistograms(id: string): readonly HistogramView[] {
+    return this.#parts.projection.histograms.ofDevice(id);
+  }
+
+  histograms(): readonly FirmwareHistogramView[] {
+    return this.#parts.projection.histograms.ofFirmwares(this.#parts.nowMs());
   }
 
   shadow(id: string): ShadowView {

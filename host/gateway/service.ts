@@ -130,6 +130,32 @@ export interface HistoryPoint {
   readonly max?: number;
 }
 
+/** What a device measured itself and reported as histograms, since `sinceMs`; values in the metric's unit, quantiles at most 3.1 % too high (or what the device chose). */
+export interface HistogramView {
+  readonly metric: string;
+  readonly unit: string;
+  readonly app: string;
+  readonly version: string;
+  readonly sinceMs: number;
+  readonly lastMs: number;
+  readonly count: number;
+  readonly mean: number;
+  readonly min: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+  /** Values a second, by the last report. */
+  readonly perSecond: number;
+}
+
+/** The same over all devices that ever ran a firmware. */
+export interface FirmwareHistogramView extends HistogramView {
+  readonly sum: number;
+  /** Devices that run it now, as far as they reported; perSecond is the sum over those that still do. */
+  readonly devices: number;
+}
+
 export interface HealthView {
   readonly live: boolean;
   readonly ready: boolean;
@@ -182,6 +208,10 @@ export interface GatewayService {
     readonly resolution: "raw" | "minute" | "hour";
     readonly limit: number;
   }): readonly HistoryPoint[];
+  /** Of a device, empty where none is known. */
+  deviceHistograms(id: string): readonly HistogramView[];
+  /** Over all devices, by firmware and metric; 64 at most. */
+  histograms(): readonly FirmwareHistogramView[];
   shadow(id: string): ShadowView;
   /** null removes a key. Resolves when durable. Rejects with SHADOW_INVALID, SHADOW_VERSION, DEVICE_UNKNOWN. */
   setDesired(

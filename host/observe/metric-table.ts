@@ -7,7 +7,7 @@
  *
  * To add one: add a row. Names follow https://prometheus.io/docs/practices/naming/: base units, counters end in `_total`.
  */
-export type MetricKind = "counter" | "gauge" | "duration";
+export type MetricKind = "counter" | "gauge" | "duration" | "summary";
 
 export interface MetricRow {
   readonly name: string;
@@ -53,6 +53,12 @@ export const METRICS: readonly MetricRow[] = [
     "Command results that no command waits for: late, repeated or foreign.",
   ),
   counter("tardigrade_forwarded_total", "Records the downstream broker has acknowledged."),
+  {
+    name: "tardigrade_device_values",
+    kind: "summary",
+    help: "What devices measured and reported as histograms, in the metric's unit, over all devices of a firmware.",
+    labels: ["app", "version", "metric", "unit"],
+  },
   gauge("tardigrade_alerts_active", "Alerts raised and not cleared."),
   gauge("tardigrade_devices", "Devices known to the gateway."),
   gauge("tardigrade_devices_online", "Devices with an open session."),
@@ -184,7 +190,12 @@ export const METRICS: readonly MetricRow[] = [
 ];
 
 const PREFIX = "tardigrade_";
-const SUFFIX: Readonly<Record<MetricKind, string>> = { counter: "_total", gauge: "", duration: "_seconds" };
+const SUFFIX: Readonly<Record<MetricKind, string>> = {
+  counter: "_total",
+  gauge: "",
+  duration: "_seconds",
+  summary: "",
+};
 
 /** The name that rooms may use for short. */
 export function shortName(row: MetricRow): string {
@@ -199,7 +210,7 @@ export function problemOfRow(row: MetricRow): string | undefined {
     return `${row.name}: a name is tardigrade_ and lower case`;
   const suffix = SUFFIX[row.kind];
   if (!row.name.endsWith(suffix)) return `${row.name}: the name of a ${row.kind} ends in ${suffix}`;
-  if (row.kind === "gauge" && row.name.endsWith("_total"))
+  if ((row.kind === "gauge" || row.kind === "summary") && row.name.endsWith("_total"))
     return `${row.name}: only a counter ends in _total`;
   if (row.help.length < 10) return `${row.name}: a metric needs a help text`;
   for (const label of row.labels) {

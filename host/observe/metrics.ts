@@ -9,7 +9,7 @@
  * A metric holds at most SERIES_MAX label combinations. A further one is folded into the series whose labels all say
  * "other" and counted, so a label that grows by mistake costs accuracy and not memory.
  */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry, type Summary } from "prom-client";
 import { TardigradeError } from "../../protocols/error.ts";
 import type { Core } from "../core/core.ts";
 import type { Clock, Dispose, Meter } from "../io/seams.ts";
@@ -39,11 +39,21 @@ export interface ProcessProbe {
   };
 }
 
+/** One series of a summary: quantiles of values that were counted elsewhere. */
+export interface SummarySample {
+  readonly labels: Labels;
+  readonly quantiles: Readonly<Record<string, number>>;
+  readonly sum: number;
+  readonly count: number;
+}
+
 export interface Metrics {
   readonly meter: Meter;
   /** Prometheus text format 0.0.4. */
   metricsText(): Promise<string>;
   readonly contentType: string;
+  /** Where a summary's series come from at each scrape; the first SERIES_MAX of them count. */
+  summary(name: string, samples: () => readonly SummarySample[]): Dispose;
   /** Runs before each scrape, to set gauges of what is asked for and not told. */
   onScrape(sample: () => void): Dispose;
 }
@@ -59,6 +69,8 @@ interface Instrument {
   readonly cells: Map<string, Cell>;
   /** The cell without labels, where the metric has none. */
   readonly single: Cell | undefined;
+  /** Of a summary. */
+  samples: () => readonly SummarySample[];
   readonly histogram: Histogram<string> | undefined;
   readonly children: Map<string, { observe(value: number): void }>;
   /** Of a duration, where there is a core. */
@@ -111,6 +123,13 @@ export function createMetrics(
       sampleLatencies(instruments);
       return registry.metrics();
     },
+    summary: (name, samples) => {
+      const instrument = find(instruments, name, "summary");
+      instrument.samples = samples;
+      return () => {
+        instrument.samples = noSamples;
+      };
+    },
     onScrape: (sample) => {
       samplers.add(sample);
       return () => samplers.delete(sample);
@@ -129,16 +148,40 @@ function register(
   for (const name of names) {
     if (instruments.has(name)) throw programmerError(`${name} stands twice in the table of metrics`);
   }
-  const instrument = { ...instrumentOf(registry, row), window };
+  const instrument: Instrument = { ...instrumentOf(row, registry), samples: noSamples, window };
+  if (row.kind === "summary") registerSummary(registry, row, () => instrument.samples());
   for (const name of names) instruments.set(name, instrument);
 }
 
-function instrumentOf(registry: Registry, row: MetricRow): Omit<Instrument, "window"> {
+const noSamples = () => [];
+
+/** prom-client's own summaries take single values only; its registry takes whatever has a name and a get(). */
+function registerSummary(registry: Registry, row: MetricRow, samples: () => readonly SummarySample[]): void {
+  const { name, help } = row;
+  const summary = {
+    name,
+    help,
+    type: "summary",
+    get: () => ({ name, help, type: "summary", values: samples().slice(0, SERIES_MAX).flatMap(valuesOf) }),
+    reset: () => {},
+  };
+  const valuesOf = ({ labels, quantiles, sum, count }: SummarySample) => {
+    keyOf(row, labels);
+    return [
+      ...Object.entries(quantiles).map(([quantile, value]) => ({ labels: { ...labels, quantile }, value })),
+      { metricName: `${name}_sum`, labels, value: sum },
+      { metricName: `${name}_count`, labels, value: count },
+    ];
+  };
+  registry.registerMetric(summary as unknown as Summary);
+}
+
+function instrumentOf(row: MetricRow, registry: Registry): Omit<Instrument, "window" | "samples"> {
   const { name, help } = row;
   const labelNames = [...row.labels];
   const cells = new Map<string, Cell>();
   const single: Cell | undefined = labelNames.length === 0 ? { labels: {}, value: 0 } : undefined;
-  if (single !== undefined && row.kind !== "duration") cells.set("", single);
+  if (single !== undefined && row.kind !== "duration" && row.kind !== "summary") cells.set("", single);
   const config = { name, help, labelNames, registers: [registry] };
   let histogram: Histogram<string> | undefined;
   switch (row.kind) {

@@ -5,7 +5,15 @@ import type { Metrics } from "./metrics.ts";
 
 export function observeService(metrics: Metrics, service: GatewayService): Dispose {
   const { meter } = metrics;
-  return metrics.onScrape(() => {
+  const stopSummary = metrics.summary("device_values", () =>
+    service.histograms().map(({ app, version, metric, unit, p50, p90, p99, sum, count }) => ({
+      labels: { app, version, metric, unit },
+      quantiles: { "0.5": p50, "0.9": p90, "0.99": p99 },
+      sum,
+      count,
+    })),
+  );
+  const stopGauges = metrics.onScrape(() => {
     const info = service.info();
     meter.gauge("devices", info.totals.devices);
     meter.gauge("devices_online", info.totals.online);
@@ -19,4 +27,8 @@ export function observeService(metrics: Metrics, service: GatewayService): Dispo
     meter.gauge("forwarder_connected", forwarder.connected ? 1 : 0);
     meter.gauge("forwarder_backlog_bytes", forwarder.backlogBytes);
   });
+  return () => {
+    stopSummary();
+    stopGauges();
+  };
 }

@@ -1,6 +1,12 @@
 /** The SDK's statistics, samplers and clocks as an app sees them, on the virtual board. */
-import { expect, test } from "vitest";
-import { boardRig } from "../support/board-rig.ts";
+import { describe, expect, test } from "vitest";
+import { openCore } from "../../host/core/core.ts";
+import { readCoreBytes } from "../../host/core/core-bytes.ts";
+import { createHistogram } from "../../host/core/histogram.ts";
+import { readHistogram } from "../../host/core/histogram-bytes.ts";
+import { mergeHistograms } from "../../host/core/sparse-histogram.ts";
+import { CAPABILITIES, ERRORS } from "../../protocols/table.ts";
+import { boardRig, type Rig } from "../support/board-rig.ts";
 
 const APP = "test/fixtures/apps/statistics/app.ts";
 const [SPIKE, RISEN] = [1, 2];
@@ -66,3 +72,69 @@ test("a shift that no reading shows is found, and options out of range are refus
   await rig.clock.advance(50);
   expect(rig.of("commandResult").at(-1)).toMatchObject({ code: 0, result: 10 });
 }, 60_000);
+
+describe("histograms that an app reports", () => {
+  const HISTOGRAMS = "test/fixtures/apps/histograms/app.ts";
+  const core = openCore(readCoreBytes());
+  const reported = (rig: Rig, metric: number) =>
+    rig
+      .of("telemetry")
+      .filter(({ histogramMetric }) => histogramMetric === metric)
+      .map(({ histogram }) => readHistogram(histogram ?? Uint8Array.of()));
+
+  test("merge into all values that were recorded, to the last", async () => {
+    const whole = createHistogram(core, { bits: 5 });
+    let read = 0;
+    const rig = await boardRig(HISTOGRAMS, {
+      analog: () => {
+        read += 1;
+        const share = ((read * 7919) % 997) / 997;
+        whole.record(Math.round(share * 65_535));
+        return share;
+      },
+    });
+    rig.board.powerOn();
+    rig.board.setLink(true);
+    await rig.clock.advance(40_000);
+    const all = reported(rig, 0);
+    expect(all).toHaveLength(20);
+    expect(rig.of("telemetry").every(({ readings }) => readings.length === 0)).toBe(true);
+    const merged = all.reduce(mergeHistograms);
+    expect(read).toBeGreaterThan(390);
+    expect(merged).toEqual(readHistogram(whole.toBytes()));
+  });
+
+  test("take as many messages as they need, four at most; more is refused, and nothing is lost", async () => {
+    const rig = await boardRig(HISTOGRAMS);
+    rig.board.powerOn();
+    rig.board.setLink(true);
+    await rig.clock.advance(100);
+    const ask = async (name: string, values = 0) => {
+      const id = 100 + rig.of("commandResult").length;
+      rig.send({ kind: "command", id, name, args: [{ key: "values", value: values }] });
+      await rig.clock.advance(50);
+      return rig.of("commandResult").find((it) => it.id === id)?.result;
+    };
+    expect(await ask("fill", 500)).toBe(0);
+    const pieces = reported(rig, 1);
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.length).toBeLessThanOrEqual(4);
+    const whole = createHistogram(core, { bits: 7 });
+    for (let value = 0; value < 500; value += 1) whole.record(value * value);
+    expect(pieces.reduce(mergeHistograms)).toEqual(readHistogram(whole.toBytes()));
+    expect(await ask("left")).toBe(0);
+    expect(await ask("fill", 4000)).toBe(-ERRORS.MESSAGE_OVERSIZE.number);
+    expect(await ask("left")).toBe(4000);
+    expect(reported(rig, 1)).toHaveLength(pieces.length);
+    expect(await ask("refused")).toBe(-ERRORS.ARGUMENT.number);
+  });
+
+  test("without the capability they are kept, and sent by nobody", async () => {
+    const rig = await boardRig(HISTOGRAMS, { capabilities: 1 << CAPABILITIES.commands });
+    rig.board.powerOn();
+    rig.board.setLink(true);
+    await rig.clock.advance(5000);
+    expect(rig.of("telemetry")).toEqual([]);
+    expect(rig.traps).toEqual([]);
+  });
+});

@@ -122,6 +122,11 @@ export class DeviceModel {
     this.#push({ kind: "telemetry", ...this.#head(), readings }, values.length);
   }
 
+  /** A histogram's bytes, as the SDK's report sends them. */
+  histogram(metric: number, histogram: Uint8Array): void {
+    this.#push({ kind: "telemetry", ...this.#head(), readings: [], histogramMetric: metric, histogram }, 0);
+  }
+
   event(name: string, value?: Value): void {
     this.#push(
       { kind: "event", ...this.#head(), name, severity: 0, ...(value === undefined ? {} : { value }) },

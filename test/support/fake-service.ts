@@ -7,6 +7,7 @@ import type {
   GatewayEvent,
   GatewayService,
   HealthView,
+  HistogramView,
   ShadowView,
 } from "../../host/gateway/service.ts";
 import { TardigradeError } from "../../protocols/error.ts";
@@ -27,6 +28,23 @@ export interface FakeService extends GatewayService {
   hold: boolean;
   release(): void;
 }
+
+const HISTOGRAM: HistogramView = {
+  metric: "sensorReadUs",
+  unit: "us",
+  app: "latency",
+  version: "1.0.0",
+  sinceMs: 1_767_225_600_000,
+  lastMs: 1_767_225_610_000,
+  count: 1000,
+  mean: 130,
+  min: 90,
+  p50: 127,
+  p90: 159,
+  p99: 191,
+  max: 200,
+  perSecond: 100,
+};
 
 export function device(id: string, more: Partial<DeviceSummary> = {}): DeviceSummary {
   return {
@@ -116,6 +134,8 @@ export function fakeService(): FakeService {
       service.queries.push(query);
       return [{ timeMs: query.fromMs, value: 20 }];
     },
+    deviceHistograms: () => [HISTOGRAM],
+    histograms: () => [{ ...HISTOGRAM, sum: 130_000, devices: 1 }],
     shadow: view,
     setDesired: async (id, patch, options) => {
       known(id);

@@ -4,6 +4,7 @@ import type { CommandView, DeviceSummary, HistoryPoint, ShadowView } from "../..
 import type { Chart, Series } from "./chart.ts";
 import { nowMs } from "./clock.ts";
 import { agoText, numberText, parseArguments, parseValue, unitText, valueText } from "./format.ts";
+import { Histograms } from "./histograms.tsx";
 import { Empty, Figure, Severity, StateMark } from "./parts.tsx";
 import { ApiError, ask, store, useStore } from "./store.ts";
 
@@ -34,6 +35,7 @@ export function Device({ id }: { readonly id: string }) {
       </h1>
       <Facts device={device} />
       <Readings key={id} device={device} />
+      <Histograms key={`${id} histograms`} id={id} />
       <div class="columns">
         <Shadow id={id} />
         <Commands device={device} />

@@ -88,6 +88,35 @@ test("what the SDK's statistics learn and flag is the same on virtual and pico, 
   expect(await said(picoTarget)).toEqual(virtual);
 });
 
+test("the histograms that an app reports are the same bytes on virtual and pico", async () => {
+  const random = seededRandom(13);
+  const probe = Array.from({ length: 500 }, () => word12(random.unit() ** 2));
+  const said = async (open: Open) => {
+    const board = await open({ app: "test/fixtures/apps/histograms/app.ts", series: [probe] });
+    try {
+      const rig = new StreamRig(board);
+      await board.powerOn();
+      await rig.open();
+      await rig.until(30_000, () => rig.accepted.length >= 8);
+      const { result } = await rig.command("fill", { values: 300 });
+      await rig.until(30_000, () => rig.accepted.length >= 14);
+      const bytes = rig.accepted.flatMap((message) => {
+        if (message.kind !== "telemetry") return [];
+        return [`${message.histogramMetric} ${Buffer.from(message.histogram ?? []).toString("hex")}`];
+      });
+      const [levels, pieces] = [0, 1].map((metric) => bytes.filter((line) => line.startsWith(`${metric} `)));
+      return { levels: levels?.slice(0, 8), pieces, result };
+    } finally {
+      await board.close();
+    }
+  };
+  const virtual = await said(virtualTarget);
+  expect(virtual.levels).toHaveLength(8);
+  expect(virtual.pieces?.length).toBeGreaterThan(1);
+  expect(virtual.result).toBe(0);
+  expect(await said(picoTarget)).toEqual(virtual);
+});
+
 describe("random programs", () => {
   const PROGRAMS_A_MODULE = 30;
   const SEEDS_A_PROGRAM = 3;

@@ -1,6 +1,9 @@
 /** The API over the real gateway, on simulated disk, broker and clock: what a device sends is what HTTP tells. */
 import { describe, expect, test } from "vitest";
 import { type Api, startApi } from "../../../host/api/server.ts";
+import { openCore } from "../../../host/core/core.ts";
+import { readCoreBytes } from "../../../host/core/core-bytes.ts";
+import { createHistogram } from "../../../host/core/histogram.ts";
 import { createMetrics } from "../../../host/observe/metrics.ts";
 import { observeService } from "../../../host/observe/service-metrics.ts";
 import { testAccess } from "../../support/access.ts";
@@ -57,6 +60,40 @@ describe("the API of a real gateway", () => {
     expect(text).toContain("\ntardigrade_readings_total 2\n");
     expect(text).toContain("\ntardigrade_devices_online 1\n");
     expect(text).toMatch(/\ntardigrade_log_sync_seconds_count [1-9]/);
+    await server.close();
+  });
+
+  test("tells what devices measured themselves, each and over their firmware", async () => {
+    const world = new GatewayWorld();
+    const server = await serve(world);
+    for (const [id, values] of [
+      ["pot", [90, 100, 100]],
+      ["tub", [4000]],
+    ] as const) {
+      const device = await world.device(id);
+      device.connect();
+      await world.clock.advance(10);
+      using histogram = createHistogram(openCore(readCoreBytes()));
+      for (const value of values) histogram.record(value);
+      device.histogram(0, histogram.toBytes());
+    }
+    await world.clock.advance(300);
+    const of = { metric: "temperature", unit: "Cel", app: "test", version: "1.0.0" };
+    const pot = await server.get("/api/devices/pot/histograms");
+    expect(pot.json).toMatchObject({
+      ...{
+        device: "pot",
+        histograms: [{ ...of, count: 3, min: 90, p50: 100, p90: 100, p99: 100, max: 100 }],
+      },
+    });
+    expect((await server.get("/api/devices/none/histograms")).status).toBe(404);
+    const all = await server.get("/api/histograms");
+    expect(all.json.histograms).toMatchObject([{ ...of, count: 4, sum: 4290, max: 4000, devices: 2 }]);
+    const { text } = await server.get("/metrics");
+    const labels = 'app="test",version="1.0.0",metric="temperature",unit="Cel"';
+    expect(text).toContain(`\ntardigrade_device_values{${labels},quantile="0.5"} 101\n`);
+    expect(text).toContain(`\ntardigrade_device_values_sum{${labels}} 4290\n`);
+    expect(text).toContain(`\ntardigrade_device_values_count{${labels}} 4\n`);
     await server.close();
   });
 

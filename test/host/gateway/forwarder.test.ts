@@ -1,5 +1,6 @@
 /** The forwarder and its journal on simulated seams: what is sent, what waits, what survives. */
 import { describe, expect, test } from "vitest";
+import { histogram, histogramFromBytes } from "../../../host/exports/stats.ts";
 import { type ForwarderJournal, openForwarderJournal } from "../../../host/gateway/forwarder-journal.ts";
 import type { ExactlyOnceLink, OutgoingPacket, PacketStore } from "../../../host/io/seams.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
@@ -85,6 +86,25 @@ describe("forwarder", () => {
     const { forwarder } = world.gateway.info();
     expect(forwarder).toMatchObject({ connected: true, forwarded: 5, target: "mqtt://elsewhere" });
     expect(world.gateway.health().checks.map((check) => check.name)).toContain("forwarder");
+  });
+
+  test("a histogram goes on as it came, for others to merge", async () => {
+    const { world, device, link } = await started();
+    link().setUp(true);
+    using measured = histogram({ bits: 3 });
+    for (const value of [90, 100, 4000]) measured.record(value);
+    device.histogram(0, measured.toBytes());
+    await world.clock.advance(100);
+    const [sent] = link().sent;
+    expect(sent?.body).toMatchObject({
+      type: "telemetry",
+      seq: 1,
+      readings: [],
+      histogram: { metric: "temperature" },
+    });
+    const { bytes } = (sent as NonNullable<typeof sent>).body.histogram as { readonly bytes: string };
+    using loaded = histogramFromBytes(Buffer.from(bytes, "hex"));
+    expect([loaded.total, loaded.max, loaded.mean]).toEqual([3, 4000, measured.mean]);
   });
 
   test("in flight is bounded; what waits stays in the log, and that is told", async () => {

@@ -205,10 +205,32 @@ describe("what is asked for at a scrape", () => {
       "tardigrade_forwarder_backlog_bytes 7",
     ]);
     expect(await lines(metrics, "tardigrade_ready")).toEqual(["tardigrade_ready 1"]);
+    const labels = 'app="latency",version="1.0.0",metric="sensorReadUs",unit="us"';
+    expect(await lines(metrics, "tardigrade_device_values")).toEqual([
+      `tardigrade_device_values{${labels},quantile="0.5"} 127`,
+      `tardigrade_device_values{${labels},quantile="0.9"} 159`,
+      `tardigrade_device_values{${labels},quantile="0.99"} 191`,
+      `tardigrade_device_values_sum{${labels}} 130000`,
+      `tardigrade_device_values_count{${labels}} 1000`,
+    ]);
     dispose();
+    expect(await lines(metrics, "tardigrade_device_values")).toEqual([]);
     service.health_ = { ...service.health_, ready: false };
     expect(await lines(metrics, "tardigrade_ready")).toEqual(["tardigrade_ready 1"]);
   });
+});
+
+test("a summary has as many series as any metric at most, and the labels of its row", async () => {
+  const metrics = createMetrics();
+  const series = (of: Record<string, string>) => ({ labels: of, quantiles: {}, sum: 1, count: 1 });
+  const many = Array.from({ length: SERIES_MAX + 9 }, (_, at) =>
+    series({ app: `${at}`, version: "", metric: "", unit: "" }),
+  );
+  metrics.summary("tardigrade_device_values", () => many);
+  expect(await lines(metrics, "tardigrade_device_values")).toHaveLength(2 * SERIES_MAX);
+  expect(() => metrics.summary("tardigrade_devices", () => [])).toThrow(/is a gauge/);
+  metrics.summary("device_values", () => [series({ app: "" })]);
+  await expect(metrics.metricsText()).rejects.toThrow(/needs the label version/);
 });
 
 describe("the table", () => {

@@ -25,6 +25,10 @@ test("promtool finds nothing to complain of", async () => {
     const labels = Object.fromEntries(row.labels.map((label) => [label, 'odd "value"\\\n']));
     if (row.kind === "counter") meter.count(row.name, labels, 2.5);
     else if (row.kind === "gauge") meter.gauge(row.name, Number.NaN, labels);
+    else if (row.kind === "summary")
+      rig.metrics.summary(row.name, () => [
+        { labels, quantiles: { "0.5": 3, "0.99": 9 }, sum: 30, count: 7 },
+      ]);
     else meter.duration(row.name, 3, labels);
   }
   const { headers, text, status } = await rig.ask("/metrics");
