@@ -35,8 +35,8 @@ export class LogBook {
   /** Up to here a snapshot stands in for the entries. */
   base = 0;
   last = 0;
-  /** By index; what lies at `base` and below counts no more. */
-  #terms: number[] = [];
+  /** By index, from above `base` on. */
+  #terms = new Map<number, number>();
   #pages: Page[] = [];
   /** Indexes of entries that were given to the log and change the members. */
   #changes: number[] = [];
@@ -53,7 +53,7 @@ export class LogBook {
 
   /** Whether the entry is durable here, or in a snapshot. */
   holds(index: number, term: number): boolean {
-    return index <= this.base || (index <= this.last && this.#terms[index] === term);
+    return index <= this.base || (index <= this.last && this.#terms.get(index) === term);
   }
 
   /** Keeps the book of a log. */
@@ -112,8 +112,7 @@ export class LogBook {
     this.#vote = vote;
     this.base = Math.max(this.base, snapshot);
     this.last = lastIndex;
-    this.#terms = [];
-    for (const [at, entry] of terms.entries()) this.#terms[found.firstIndex + at] = entry;
+    this.#terms = new Map(terms.map((entry, at) => [found.firstIndex + at, entry]));
     return lost;
   }
 
@@ -127,8 +126,9 @@ export class LogBook {
     let upTo = this.last;
     for (const { firstIndex } of this.#pages) if (firstIndex > 0) upTo = Math.min(upTo, firstIndex - 1);
     for (let index = Math.max(this.base, found.firstIndex - 1) + 1; index <= upTo; index += 1) {
-      if (terms[index - found.firstIndex] !== this.#terms[index])
-        return `entry ${index} of term ${this.#terms[index]} is gone after a crash`;
+      const held = this.#terms.get(index);
+      if (terms[index - found.firstIndex] !== held)
+        return `entry ${index} of term ${held} is gone after a crash`;
     }
     return undefined;
   }
@@ -156,6 +156,7 @@ export class LogBook {
   /** The state that takes the entries' place is durable already. */
   #snapshot({ index, term }: SnapshotMark): void {
     if (index <= this.base) return;
+    for (let gone = this.base + 1; gone <= index; gone += 1) this.#terms.delete(gone);
     this.base = index;
     this.#baseTerm = term;
   }
@@ -169,7 +170,7 @@ export class LogBook {
       this.#vote = vote;
       if (resetTo !== undefined) this.last = resetTo.index;
       if (firstIndex === 0) continue;
-      for (let at = 0; at < terms.length; at += 1) this.#terms[firstIndex + at] = terms[at] as number;
+      for (const [at, entry] of terms.entries()) this.#terms.set(firstIndex + at, entry);
       this.last = firstIndex + terms.length - 1;
     }
     if (done > 0) this.#pages = pages.slice(done);
