@@ -20,12 +20,13 @@
  * While the store cannot be reached, calls are refused when the batch is used up, or `aloneLimit` of them are let through each period by each member,
  * which the promise then does not cover. Doorman (YouTube) and Envoy's rate limit quota service give out capacity by time in the same way.
  */
-import { isTardigradeError, TardigradeError } from "../../../protocols/error.ts";
+import { TardigradeError } from "../../../protocols/error.ts";
 import { ERRORS } from "../../../protocols/table.ts";
 import { createBackoff } from "../../core/policy/backoff.ts";
 import type { CallScope, ExecuteOptions, Work } from "../../core/policy/call.ts";
 import { type Observable, Reporter } from "../../core/policy/events.ts";
 import {
+  argument,
   CLOSED_STATUS,
   type CommonOptions,
   closedError,
@@ -36,6 +37,7 @@ import {
 } from "../../core/policy/policy.ts";
 import { createRateLimit, type RateLimit } from "../../core/policy/rate-limit.ts";
 import type { KvClient } from "../client/kv-client.ts";
+import { KEY_BYTES_MAX } from "../kv/limits.ts";
 import { FleetClock } from "./fleet-clock.ts";
 import { HeldTokens } from "./held-tokens.ts";
 import { decodeQuota, encodeQuota, FIRST_QUOTA, grantOf, type Quota, type QuotaLimits } from "./quota.ts";
@@ -159,6 +161,9 @@ class SharedRateLimit implements FleetRateLimit {
     whole(this.name, "aloneLimit", aloneLimit, { min: 0, max: COUNT.max });
     if (options.maxWaitMs !== undefined)
       whole(this.name, "maxWaitMs", options.maxWaitMs, { min: 1, max: 3_600_000 });
+    const keyBytes = new TextEncoder().encode(options.key).length;
+    if (keyBytes < 1 || keyBytes > KEY_BYTES_MAX)
+      throw argument(this.name, `The key of the account has 1 to ${KEY_BYTES_MAX} bytes, not ${keyBytes}.`);
     this.#seams = seams;
     this.#options = options;
     this.#limits = { limit, burst, periodUs: periodMs * US_PER_MS };
@@ -293,7 +298,11 @@ class SharedRateLimit implements FleetRateLimit {
   }
 
   #serve(): void {
-    while (this.#waiting.length > 0 && this.#held.take(1, this.#nowMs)) (this.#waiting[0] as Waiting).go();
+    while (this.#waiting.length > 0 && this.#mayGo()) (this.#waiting[0] as Waiting).go();
+  }
+  #mayGo(): boolean {
+    if (this.#held.take(1, this.#nowMs)) return true;
+    return this.#failure !== undefined && this.#alone?.tryAcquire() === 0;
   }
 
   // ---- asking
@@ -349,6 +358,11 @@ class SharedRateLimit implements FleetRateLimit {
       if (wanted <= 0) return;
       const ask = { nowUs: this.#fleet.nowUs(sentMs), wanted, least };
       const grant = grantOf(quota, this.#limits, ask);
+      if (grant.tokens === 0 && least > 1) {
+        // What there is serves smaller calls meanwhile, and adds up; who wants many asks again.
+        this.#least = 1;
+        continue;
+      }
       if (grant.tokens === 0) {
         this.#nextAskMs = Math.max(this.#nextAskMs, sentMs + grant.waitUs / US_PER_MS);
         this.#scatter();
@@ -401,8 +415,6 @@ class SharedRateLimit implements FleetRateLimit {
     const isFirst = this.#failure === undefined;
     this.#failure = error;
     if (isFirst && this.#isOpen) this.#reporter.tell("unreachable", { error }, "unreachable");
-    // What is no error of the store is a fault of ours, and must not be swallowed.
-    if (!isTardigradeError(error)) void Promise.reject(error);
   }
 
   /** Where tokens are scarce: else who is nearest to the store would be there first each time that one is free. */

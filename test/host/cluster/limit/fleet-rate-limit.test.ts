@@ -200,6 +200,24 @@ describe("several members", () => {
   });
 });
 
+test("a call that wants more than there is does not stop those that want less, and gets it in the end", async () => {
+  const { clock, member } = setUp();
+  const [greedy, limit] = [member({ burst: 20 }), member({ burst: 20 })];
+  let [small, large] = [0, 0];
+  for (let ms = 0; ms < 10_000; ms += 5) {
+    await clock.advance(5);
+    greedy.tryAcquire();
+    if (ms % 500 === 0 && limit.tryAcquire(20) === 0) large += 1;
+    if (limit.tryAcquire() === 0) small += 1;
+  }
+  expect(small).toBeGreaterThan(150);
+  for (let ms = 0; ms < 5_000; ms += 100) {
+    await clock.advance(100);
+    if (limit.tryAcquire(20) === 0) large += 1;
+  }
+  expect(large).toBeGreaterThan(2);
+});
+
 describe("a store that does not answer", () => {
   test("is told once; the batch is used up, then calls are refused; afterwards it goes on by itself", async () => {
     const { clock, store, member } = setUp();
@@ -229,6 +247,15 @@ describe("a store that does not answer", () => {
     const taken = await drive(clock, limit, 5, 10_000);
     expect(taken).toBeGreaterThanOrEqual(98);
     expect(taken).toBeLessThanOrEqual(111);
+  });
+  test("calls that wait go at that rate too", async () => {
+    const { clock, store, member } = setUp();
+    store.isDown = true;
+    const limit = member({ aloneLimit: 10, maxWaitMs: 30_000 });
+    let done = 0;
+    for (let at = 0; at < 25; at += 1) void limit.execute(() => (done += 1)).catch(() => undefined);
+    await clock.advance(10_000);
+    expect(done).toBe(25);
   });
   test("something else under the key is told", async () => {
     const { clock, store, member } = setUp();
@@ -294,6 +321,8 @@ describe("what cannot be", () => {
     { batchMs: 1 },
     { maxWaitMs: 0 },
     { aloneLimit: -1 },
+    { key: "" },
+    { key: "k".repeat(513) },
   ])("%o", (options) => {
     expect(() => setUp().member(options)).toThrow(expect.objectContaining({ code: "ARGUMENT" }));
   });
