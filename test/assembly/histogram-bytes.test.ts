@@ -1,14 +1,14 @@
 /** A histogram on its way in pieces: what a device sends merges into what it recorded, whatever fits a message. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { openCore } from "../../host/core/core.ts";
-import { readCoreBytes } from "../../host/core/core-bytes.ts";
+
 import { createHistogram, type Histogram, loadHistogram } from "../../host/core/histogram.ts";
 import { readHistogram } from "../../host/core/histogram-bytes.ts";
 import { coarsened, meanOf, mergeHistograms, quantileOf } from "../../host/core/sparse-histogram.ts";
 import { Struct } from "../../host/core/struct.ts";
+import { openTestCore } from "../support/core.ts";
 
-const core = openCore(readCoreBytes());
+const core = openTestCore();
 const { raw } = core;
 const out = core.allocate(128 * 1024);
 
