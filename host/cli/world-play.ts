@@ -66,9 +66,12 @@ export async function playWorlds<Job extends WorldJob>(
     width === 1
       ? inThisThread(world.job, (event) => (trace ? print(event) : undefined))
       : inThreads(world.job, width);
-  const ran = await playSeeds(runner, options, (done) => line?.update(`${done} done`)).finally(() =>
-    runner.close(),
-  );
+  const ran = await playSeeds(runner, options, (done) => line?.update(`${done} done`))
+    .catch((error: unknown) => {
+      line?.done(red("it could not be run"));
+      throw error;
+    })
+    .finally(() => runner.close());
   const violated = ran.find(({ report }) => (report as Played).violation !== undefined);
   if (violated !== undefined) {
     const report = violated.report as ReportOf<Job> & Played;

@@ -11,8 +11,9 @@
  *                     └── after the wait that the account names, or a back-off ───────────────────┴─ no answer: given out, or not: never used
  * ```
  * Promise: over any time of w ms, by a clock that runs as fast as the fastest of the members', at most burst + (w + batchMs) x limit / periodMs calls
- * are let through, and one. Up to a burst more there may be when a member joins that does not know how old the account is which it finds, and soon after
- * one asks that does: for the first no time has passed since it was written, and for the second it has. No wall clock is read, so none can be wrong.
+ * are let through, and one. To that comes up to a burst for each member whose idea of the fleet's time was behind when it asked after a quiet time, and
+ * another's was not: one that had joined meanwhile, for which no time has passed since the account was written, or one whose clock is slower by as much as a burst
+ * takes to fill. While members ask, they keep each other's time. No wall clock is read, so none can be wrong.
  *
  * A member that pauses loses its batch, since that lapses by the monotonic clock, from before it was asked for; a machine whose monotonic
  * clock stands still while it sleeps has it longer by that. A member that dies takes what it holds with it.
@@ -44,7 +45,7 @@ import { decodeQuota, encodeQuota, FIRST_QUOTA, grantOf, type Quota, type QuotaL
 
 export interface FleetRateLimitOptions extends CommonOptions {
   readonly kv: Pick<KvClient, "get" | "put">;
-  /** Of the fleet's account in the store. Members of one key should have the same figures; where they differ, the highest hold. */
+  /** Of the fleet's account in the store. Members of one key must have the same figures: with others the promise holds for none of them. */
   readonly key: string;
   /** Calls of all members together each period, 1 to 1,000,000. */
   readonly limit: number;
@@ -71,7 +72,7 @@ export interface FleetRateState {
   readonly held: number;
   /** Calls of execute() that wait. */
   readonly waiting: number;
-  /** False from the first ask that failed to the next that does not. */
+  /** False from an ask that failed, or is not answered for a second, to the next that does not. */
   readonly isReachable: boolean;
   /** Until it is asked for more, when there are none: a call may succeed then. 0 when there are. */
   readonly retryAfterMs: number;
@@ -101,6 +102,8 @@ const COUNT = { min: 1, max: 1_000_000 } as const;
 const ASK_MS_MIN = 5;
 /** Asks within a batch's time. */
 const ASKS = 5;
+/** An ask that is not answered for so long, or for a batch's time, is taken for one that fails. */
+const OVERDUE_MS_MIN = 1_000;
 /** Of one ask that others always come before. */
 const TRIES = 4;
 const BACKOFF = { baseMs: 20, capMs: 2_000 } as const;
@@ -121,6 +124,7 @@ class SharedRateLimit implements FleetRateLimit {
   readonly #batchMs: number;
   readonly #askMs: number;
   readonly #jitterMs: number;
+  readonly #overdueMs: number;
   readonly #waitingMax: number;
   readonly #reporter: Reporter<FleetRateEvents>;
   readonly #fleet = new FleetClock();
@@ -133,6 +137,7 @@ class SharedRateLimit implements FleetRateLimit {
   #known: { readonly quota: Quota; readonly revision: number } | undefined;
   #isAsking = false;
   #alarm: (() => void) | undefined;
+  #aloneAlarm: (() => void) | undefined;
   /** Not before. */
   #nextAskMs = Number.NEGATIVE_INFINITY;
   /** The most that one call asked for and did not get. */
@@ -172,6 +177,7 @@ class SharedRateLimit implements FleetRateLimit {
     const fillMs = (burst * periodMs) / limit / 4;
     this.#askMs = Math.max(ASK_MS_MIN, Math.min(batchMs / ASKS, fillMs));
     this.#jitterMs = Math.min(batchMs / 2, fillMs);
+    this.#overdueMs = Math.max(batchMs, OVERDUE_MS_MIN);
     this.#waitingMax = waitingMax;
     this.#held = new HeldTokens(batchMs / 2);
     this.#backoff = createBackoff(seams, BACKOFF);
@@ -184,6 +190,7 @@ class SharedRateLimit implements FleetRateLimit {
     if (!this.#isOpen) return CLOSED_STATUS;
     if (!(Number.isInteger(tokens) && tokens >= 1 && tokens <= this.#limits.burst)) return ARGUMENT;
     // Who waits came first.
+    this.#serve();
     const status = this.#waiting.length > 0 ? LIMITED : this.#take(tokens);
     if (status < 0 && this.#reporter.isHeard)
       this.#reporter.tell("refused", { retryAfterMs: this.#retryAfterMs() }, "refused");
@@ -226,6 +233,7 @@ class SharedRateLimit implements FleetRateLimit {
     this.#isOpen = false;
     this.#alarm?.();
     this.#alarm = undefined;
+    this.#aloneAlarm?.();
     this.#alone?.close();
     for (const { fail } of this.#waiting.splice(0)) fail(closedError(this.name));
   }
@@ -255,10 +263,7 @@ class SharedRateLimit implements FleetRateLimit {
 
   #refusal(): TardigradeError {
     const retryAfterMs = this.#retryAfterMs();
-    const why =
-      this.#failure === undefined
-        ? "is used up"
-        : `cannot be asked for: the store did not answer (${this.#failure.message})`;
+    const why = this.#failure === undefined ? "is used up" : `cannot be asked for (${this.#failure.message})`;
     return new TardigradeError(
       "RATE_LIMITED",
       `The fleet's rate limit of ${this.#limits.limit} each ${this.#limits.periodUs / US_PER_MS} ms ${why}; retry after ${Math.ceil(retryAfterMs)} ms.`,
@@ -299,6 +304,14 @@ class SharedRateLimit implements FleetRateLimit {
 
   #serve(): void {
     while (this.#waiting.length > 0 && this.#mayGo()) (this.#waiting[0] as Waiting).go();
+    if (this.#waiting.length > 0 && this.#failure !== undefined && this.#alone !== undefined)
+      this.#serveAlone(this.#alone.waitMs());
+  }
+  #serveAlone(delayMs: number): void {
+    this.#aloneAlarm ??= this.#seams.clock.alarm(delayMs, () => {
+      this.#aloneAlarm = undefined;
+      this.#serve();
+    });
   }
   #mayGo(): boolean {
     if (this.#held.take(1, this.#nowMs)) return true;
@@ -331,6 +344,7 @@ class SharedRateLimit implements FleetRateLimit {
 
   async #ask(): Promise<void> {
     this.#isAsking = true;
+    const overdue = this.#seams.clock.alarm(this.#overdueMs, () => this.#overdue(), { background: true });
     try {
       await this.#askOnce();
       if (this.#failure !== undefined && this.#isOpen) {
@@ -341,6 +355,7 @@ class SharedRateLimit implements FleetRateLimit {
     } catch (error) {
       this.#failed(error as Error);
     } finally {
+      overdue();
       this.#isAsking = false;
     }
     if (!this.#isOpen) return;
@@ -361,11 +376,14 @@ class SharedRateLimit implements FleetRateLimit {
       if (grant.tokens === 0 && least > 1) {
         // What there is serves smaller calls meanwhile, and adds up; who wants many asks again.
         this.#least = 1;
+        tries -= 1;
         continue;
       }
       if (grant.tokens === 0) {
         this.#nextAskMs = Math.max(this.#nextAskMs, sentMs + grant.waitUs / US_PER_MS);
         this.#scatter();
+        // Others may have changed it until then, or taken it away.
+        this.#known = undefined;
         return;
       }
       // Until it is answered nobody knows whether the account stands.
@@ -375,19 +393,27 @@ class SharedRateLimit implements FleetRateLimit {
       });
       if (put.done) {
         this.#known = { quota: grant.quota, revision: put.revision };
-        this.#granted(grant.tokens, sentMs);
+        this.#granted(grant.tokens, { sentMs, least });
         if (grant.tokens < wanted) this.#scatter();
         return;
       }
-      if (tries === TRIES) return;
+      if (tries >= TRIES) return;
       // Who was overtaken tries at once: he has waited already.
       if (tries > 1) await this.#pause(this.#conflictMs(tries));
     }
   }
 
-  #granted(tokens: number, sentMs: number): void {
-    this.#held.add(tokens, sentMs + this.#batchMs);
-    this.#least = 1;
+  #granted(tokens: number, ask: { readonly sentMs: number; readonly least: number }): void {
+    const untilMs = ask.sentMs + this.#batchMs;
+    if (this.#nowMs >= untilMs) {
+      throw new TardigradeError(
+        "TIMED_OUT",
+        `The store answers after ${Math.round(this.#nowMs - ask.sentMs)} ms, when a batch of ${this.#batchMs} ms has lapsed; give batchMs several times what an answer takes.`,
+        { context: { component: this.name } },
+      );
+    }
+    this.#held.add(tokens, untilMs);
+    if (this.#least === ask.least) this.#least = 1;
     this.#isShort = false;
     if (this.#reporter.isHeard) this.#reporter.tell("granted", { tokens }, "granted");
   }
@@ -408,13 +434,28 @@ class SharedRateLimit implements FleetRateLimit {
     return this.#known;
   }
 
+  /** It may be answered yet; until then it is as if it were not. */
+  #overdue(): void {
+    if (!this.#isOpen) return;
+    this.#away(
+      new TardigradeError("TIMED_OUT", `The store has not answered for ${this.#overdueMs} ms.`, {
+        context: { component: this.name },
+      }),
+    );
+    this.#serve();
+  }
+
+  #away(error: Error): void {
+    const isFirst = this.#failure === undefined;
+    this.#failure = error;
+    if (isFirst && this.#isOpen) this.#reporter.tell("unreachable", { error }, "unreachable");
+  }
+
   #failed(error: Error): void {
     this.#known = undefined;
     this.#failures += 1;
     this.#nextAskMs = this.#nowMs + this.#backoff(this.#failures);
-    const isFirst = this.#failure === undefined;
-    this.#failure = error;
-    if (isFirst && this.#isOpen) this.#reporter.tell("unreachable", { error }, "unreachable");
+    this.#away(error);
   }
 
   /** Where tokens are scarce: else who is nearest to the store would be there first each time that one is free. */

@@ -57,3 +57,17 @@ test("worlds in threads are those of one thread", async () => {
   expect(JSON.parse(threads.stdout).worlds).toEqual(JSON.parse(alone.stdout).worlds);
   expect(JSON.parse(alone.stdout).worlds).toHaveLength(3);
 });
+
+test("what cannot be run is told alike, in threads and without", async () => {
+  const world = (jobs: string) =>
+    run(process.execPath, [
+      ...[MAIN, "world", "run", "--seeds", "4", "--for", "5s", "--json"],
+      ...["--faults", "rust", "--jobs", jobs],
+    ]);
+  const [alone, threads] = await Promise.all([world("1"), world("2")]);
+  for (const { code, stdout, stderr } of [alone, threads]) {
+    expect(code).toBe(1);
+    expect(stdout + stderr).toContain('"ARGUMENT"');
+    expect(stdout + stderr).toContain('no fault \\"rust\\"');
+  }
+});

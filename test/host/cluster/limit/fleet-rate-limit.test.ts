@@ -200,6 +200,23 @@ describe("several members", () => {
   });
 });
 
+test("members that joined in quiet times: a burst more for each, and not more", async () => {
+  const { clock, member } = setUp();
+  const members = [];
+  for (let at = 0; at < 4; at += 1) {
+    const limit = member({ limit: 10, burst: 100 });
+    members.push(limit);
+    limit.tryAcquire();
+    await clock.advance(30_000);
+  }
+  let taken = 0;
+  for (let ms = 0; ms < 400; ms += 1) {
+    for (const limit of members.toReversed()) if (limit.tryAcquire() === 0) taken += 1;
+    await clock.advance(1);
+  }
+  expect(taken).toBeLessThanOrEqual(4 * 100 + 10);
+});
+
 test("a call that wants more than there is does not stop those that want less, and gets it in the end", async () => {
   const { clock, member } = setUp();
   const [greedy, limit] = [member({ burst: 20 }), member({ burst: 20 })];
@@ -232,7 +249,7 @@ describe("a store that does not answer", () => {
     expect(limit.state.isReachable).toBe(false);
     await expect(limit.execute(() => "sent")).rejects.toMatchObject({
       code: "RATE_LIMITED",
-      message: expect.stringContaining("the store did not answer"),
+      message: expect.stringContaining("cannot be asked for (Nobody answered.)"),
       cause: { code: "TIMED_OUT" },
     });
     store.isDown = false;
@@ -250,12 +267,49 @@ describe("a store that does not answer", () => {
   });
   test("calls that wait go at that rate too", async () => {
     const { clock, store, member } = setUp();
-    store.isDown = true;
+    // Silent: after a second it counts as away.
+    store.roundTripMs = 20_000;
     const limit = member({ aloneLimit: 10, maxWaitMs: 30_000 });
     let done = 0;
     for (let at = 0; at < 25; at += 1) void limit.execute(() => (done += 1)).catch(() => undefined);
-    await clock.advance(10_000);
+    await clock.advance(1_000);
+    expect(done).toBe(10);
+    await clock.advance(1_600);
     expect(done).toBe(25);
+  });
+  test("an ask without an answer is one that fails after a second; late answers mend it", async () => {
+    const { clock, store, member } = setUp();
+    const limit = member({ aloneLimit: 50, maxWaitMs: 2_000 });
+    const events: string[] = [];
+    limit.on("unreachable", () => events.push("unreachable"));
+    limit.on("reachable", () => events.push("reachable"));
+    await drive(clock, limit, 5, 2_000);
+    store.roundTripMs = 10_000;
+    await drive(clock, limit, 5, 2_500);
+    expect(events).toEqual(["unreachable"]);
+    let done = 0;
+    const call = (): void => void limit.execute(() => (done += 1)).catch(() => undefined);
+    for (let ms = 0; ms < 5_000; ms += 5) {
+      call();
+      await clock.advance(5);
+    }
+    expect(done).toBeGreaterThanOrEqual(245);
+    expect(done).toBeLessThanOrEqual(301);
+    store.roundTripMs = ROUND_TRIP_MS;
+    await drive(clock, limit, 5, 30_000);
+    expect(events).toEqual(["unreachable", "reachable"]);
+  });
+  test("answers later than a batch lasts are told, and do not use up the limit", async () => {
+    const { clock, store, member } = setUp();
+    store.roundTripMs = 300;
+    const limit = member({ batchMs: 200 });
+    let failure: unknown;
+    limit.on("unreachable", ({ error }) => {
+      failure = error;
+    });
+    await drive(clock, limit, 5, 10_000);
+    expect(failure).toMatchObject({ code: "TIMED_OUT", message: expect.stringContaining("give batchMs") });
+    expect(store.puts).toBeLessThan(20);
   });
   test("something else under the key is told", async () => {
     const { clock, store, member } = setUp();
