@@ -665,6 +665,11 @@ export const ERRORS = {
     "escalate",
     "Nodes listen on loopback only until they prove each other by mutual TLS; give 127.0.0.1 or ::1.",
   ),
+
+  MEMBER_TAKEN: cluster(
+    920,
+    "A gateway with this id lives already, or its lease has not ended yet; give each an id of its own.",
+  ),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -302,6 +302,8 @@ export const PEER_HELLO: i32 = 913;
 export const PEER_LIMIT: i32 = 914;
 /** Nodes listen on loopback only until they prove each other by mutual TLS; give 127.0.0.1 or ::1. */
 export const PEER_LOOPBACK: i32 = 915;
+/** A gateway with this id lives already, or its lease has not ended yet; give each an id of its own. */
+export const MEMBER_TAKEN: i32 = 920;
 
 export const SEVERITY_INFO: u32 = 0;
 export const SEVERITY_WARNING: u32 = 1;
@@ -328,7 +330,7 @@ export const RECOVERY_DEGRADE: u32 = 4;
 export const RECOVERY_ESCALATE: u32 = 5;
 export const RECOVERY_IGNORE: u32 = 6;
 
-export const CODE_COUNT: i32 = 150;
+export const CODE_COUNT: i32 = 151;
 
 /** Numbers rise: number << 6 | severity << 3 | recovery. Inside a function, so that the table is in no image that does not ask. */
 export function codeRows(): usize {
@@ -351,6 +353,6 @@ export function codeRows(): usize {
     0xafc9, 0xb009, 0xb049, 0xb089, 0xb0c9, 0xb109, 0xb149, 0xb189,
     0xc808, 0xc848, 0xc888, 0xc8c8, 0xc908, 0xc948, 0xe108, 0xe148,
     0xe188, 0xe1c8, 0xe208, 0xe248, 0xe288, 0xe2c8, 0xe315, 0xe352,
-    0xe395, 0xe3d5, 0xe415, 0xe456, 0xe490, 0xe4d5,
+    0xe395, 0xe3d5, 0xe415, 0xe456, 0xe490, 0xe4d5, 0xe608,
   ]);
 }

@@ -84,6 +84,14 @@ export function addCluster(program: Command): void {
   reach(cluster.command("snapshot <file>").description("write the store's state into a new file")).action(
     async (file, options) => (await commands()).snapshotCommand(file, reached(options)),
   );
+  reach(
+    cluster.command("owners [device...]").description("the gateways that share devices, and whose each is"),
+  )
+    .option("--prefix <text>", "before their keys in the store", "ownership")
+    .action(async (devices, options) => {
+      const { ownersCommand } = await import("./owners-command.ts");
+      process.exitCode = await ownersCommand(devices, reached(options));
+    });
   reach(cluster.command("get <key>").description("read a key; exit code 1 when there is none")).action(
     async (key, options) => {
       process.exitCode = await (await commands()).getCommand(key, reached(options));

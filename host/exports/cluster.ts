@@ -1,9 +1,12 @@
 /**
- * tardigrade/cluster: the replicated key-value store that `tardi cluster run` serves, for Node programs, and a rate limit that a fleet of them shares.
+ * tardigrade/cluster: the replicated key-value store that `tardi cluster run` serves, for Node programs, and what they share through it: a rate limit, and the
+ * devices that each of them serves.
  *
  *     const kv = openCluster({ endpoints: ["127.0.0.1:7201", "127.0.0.1:7202", "127.0.0.1:7203"] });
  *     const limit = fleetRateLimit({ kv, key: "limits/cloud-api", limit: 100 });
  *     await limit.execute(() => fetch(url));
+ *     const ownership = deviceOwnership({ kv, id: "attic" });
+ *     if (ownership.owns(device)) serve(device);
  */
 
 import type { KvClient } from "../cluster/client/kv-client.ts";
@@ -13,6 +16,7 @@ import {
   type FleetRateLimit,
   type FleetRateLimitOptions,
 } from "../cluster/limit/fleet-rate-limit.ts";
+import { DeviceOwnership, type DeviceOwnershipOptions } from "../cluster/ownership/device-ownership.ts";
 import { openCore } from "../core/core.ts";
 import { readCoreBytes } from "../core/core-bytes.ts";
 import type { PolicyClock, PolicyRandom, PolicySeams } from "../core/policy/policy.ts";
@@ -30,6 +34,13 @@ export type {
   FleetRateLimitOptions,
   FleetRateState,
 } from "../cluster/limit/fleet-rate-limit.ts";
+export type {
+  DeviceOwnership,
+  DeviceOwnershipOptions,
+  OwnershipEvents,
+  OwnershipState,
+} from "../cluster/ownership/device-ownership.ts";
+export type { Member } from "../cluster/ownership/roster.ts";
 
 export interface OpenClusterOptions {
   /** Where nodes serve clients, HOST:PORT; any of them will do. */
@@ -50,13 +61,19 @@ export interface SeamOptions {
   readonly random?: PolicyRandom;
 }
 
-let shared: PolicySeams | undefined;
-
 /** Lets all members of a fleet together through so often. Throws ARGUMENT. */
 export function fleetRateLimit(options: FleetRateLimitOptions & SeamOptions): FleetRateLimit {
+  return createFleetRateLimit(seamsOf(options), options);
+}
+
+/** Joins those who share a site's devices, at once. Close it when this program should serve none any more. Throws ARGUMENT. */
+export function deviceOwnership(options: DeviceOwnershipOptions & SeamOptions): DeviceOwnership {
+  return new DeviceOwnership(seamsOf(options), options);
+}
+
+let shared: PolicySeams | undefined;
+
+function seamsOf({ clock, random }: SeamOptions): PolicySeams {
   shared ??= { core: openCore(readCoreBytes()), clock: systemClock(), random: systemRandom() };
-  return createFleetRateLimit(
-    { ...shared, clock: options.clock ?? shared.clock, random: options.random ?? shared.random },
-    options,
-  );
+  return { ...shared, clock: clock ?? shared.clock, random: random ?? shared.random };
 }
