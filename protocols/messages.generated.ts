@@ -82,8 +82,10 @@ export interface Welcome {
   readonly seq: number;
   /** Messages in flight before a durable acknowledgement. */
   readonly window: number;
-  /** Gateway's wall clock, milliseconds since 1970. */
+  /** Gateway's wall clock, milliseconds since 1970; 0: it has none to tell. */
   readonly wallMs: number;
+  /** The gateway's hybrid logical clock: what a device does from now on is above it. */
+  readonly hlc?: bigint;
 }
 
 /** Asks the device to say hello: the gateway started, or knows no session for what it received. (down) */
@@ -115,6 +117,8 @@ export interface Telemetry {
   readonly histogramMetric?: number;
   /** Values recorded since the metric's last histogram; host/core/histogram-bytes.ts draws it. */
   readonly histogram?: Uint8Array;
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
+  readonly hlc?: bigint;
 }
 
 /** Something that happened, in the app's words. (up) */
@@ -132,6 +136,8 @@ export interface Event {
   readonly severity: number;
   /** What goes with it. */
   readonly value?: Value;
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
+  readonly hlc?: bigint;
 }
 
 /** A line of the device's log. (up) */
@@ -147,6 +153,8 @@ export interface Log {
   readonly level: number;
   /** The line. */
   readonly text: string;
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
+  readonly hlc?: bigint;
 }
 
 /** An error record of the device. (up) */
@@ -172,7 +180,7 @@ export interface Error {
   readonly count: number;
   /** W3C trace id. */
   readonly trace?: Uint8Array;
-  /** Hybrid logical clock stamp. */
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
   readonly hlc?: bigint;
   /** The crash log: errors of the boot before this one, newest first. */
   readonly before?: readonly {
@@ -202,6 +210,8 @@ export interface Drop {
   readonly from: number;
   /** Readings that were in them. */
   readonly readings: number;
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
+  readonly hlc?: bigint;
 }
 
 /** State of the pins that the app uses. Not sequenced: the newest counts. (up) */
@@ -236,6 +246,8 @@ export interface Shadow {
     /** Boolean, number or text. */
     readonly value: Value;
   }[];
+  /** Of who sends it, as in command and commandResult; a shadow that fills a message has none. */
+  readonly hlc?: bigint;
 }
 
 /** Asks the app to do something once; repeated with the same id until answered or timed out. (down) */
@@ -252,6 +264,8 @@ export interface Command {
     /** Boolean, number or text. */
     readonly value: Value;
   }[];
+  /** The gateway's hybrid logical clock: what a device does from now on is above it. */
+  readonly hlc?: bigint;
 }
 
 /** Answers a command. (up) */
@@ -263,6 +277,8 @@ export interface CommandResult {
   readonly code: number;
   /** What the handler returned. */
   readonly result?: Value;
+  /** The device's hybrid logical clock when it made this; absent until it was told the time. */
+  readonly hlc?: bigint;
 }
 
 /** Everything of this boot up to seq is on disk; the device may forget it. (down) */
@@ -274,6 +290,8 @@ export interface DurableAck {
   readonly seq: number;
   /** True: a message is missing, send again from seq + 1. */
   readonly resend?: boolean;
+  /** As welcome's, now and then: a device's crystal strays. */
+  readonly wallMs?: number;
 }
 
 /** Serial links only: frames received in order, and how many more may come. Travels in a control frame, outside the window. (both) */

@@ -10,7 +10,7 @@
  */
 
 export const PROTOCOL_MAJOR = 1;
-export const PROTOCOL_MINOR = 2;
+export const PROTOCOL_MINOR = 3;
 
 /** Every bound that both sides rely on. The unit is the name's end. */
 export const LIMITS = {
@@ -724,6 +724,13 @@ const list = (key: number, name: string, max: number, of: readonly Field[], doc:
 });
 const optional = (field: Field): Field => ({ ...field, optional: true });
 
+/** A stamp has the same key in every message that may have one, so high that firmware appends it last, whatever the message. */
+const stamp = (doc: string): Field => ({ key: 11, name: "hlc", type: "u64", optional: true, doc });
+const stampUp = stamp(
+  "The device's hybrid logical clock when it made this; absent until it was told the time.",
+);
+const stampDown = stamp("The gateway's hybrid logical clock: what a device does from now on is above it.");
+
 /** The head of every sequenced message; a reading's identity is (boot, seq, index). */
 const sequenced: readonly Field[] = [
   uint(1, "boot", U32, "Boot counter of the device."),
@@ -799,7 +806,8 @@ export const MESSAGES = [
       uint(3, "boot", U32, "Boot of the last durable message, 0 when there is none."),
       uint(4, "seq", U32, "Its sequence number."),
       uint(5, "window", LIMITS.MESSAGE_WINDOW_MAX, "Messages in flight before a durable acknowledgement."),
-      uint(6, "wallMs", SAFE, "Gateway's wall clock, milliseconds since 1970."),
+      uint(6, "wallMs", SAFE, "Gateway's wall clock, milliseconds since 1970; 0: it has none to tell."),
+      stampDown,
     ],
   },
   {
@@ -842,6 +850,7 @@ export const MESSAGES = [
         max: LIMITS.HISTOGRAM_BYTES_MAX,
         doc: "Values recorded since the metric's last histogram; host/core/histogram-bytes.ts draws it.",
       }),
+      stampUp,
     ],
   },
   {
@@ -854,6 +863,7 @@ export const MESSAGES = [
       text(4, "name", LIMITS.NAME_BYTES_MAX, "Event name."),
       uint(5, "severity", SEVERITIES.length - 1, "Index into SEVERITIES."),
       { key: 6, name: "value", type: "value", optional: true, doc: "What goes with it." },
+      stampUp,
     ],
   },
   {
@@ -865,6 +875,7 @@ export const MESSAGES = [
       ...sequenced,
       uint(4, "level", LOG_LEVELS.length - 1, "Index into LOG_LEVELS."),
       text(5, "text", LIMITS.LOG_BYTES_MAX, "The line."),
+      stampUp,
     ],
   },
   {
@@ -881,7 +892,7 @@ export const MESSAGES = [
       optional({ key: 8, name: "detail", type: "int", doc: "A number that helps, such as an address." }),
       uint(9, "count", U32, "How often since boot."),
       optional({ key: 10, name: "trace", type: "bytes", max: 16, doc: "W3C trace id." }),
-      optional({ key: 11, name: "hlc", type: "u64", doc: "Hybrid logical clock stamp." }),
+      stampUp,
       optional(
         list(
           12,
@@ -913,6 +924,7 @@ export const MESSAGES = [
       ...sequenced,
       uint(4, "from", U32, "First dropped sequence number; `seq` is the last."),
       uint(5, "readings", U32, "Readings that were in them."),
+      stampUp,
     ],
   },
   {
@@ -945,6 +957,7 @@ export const MESSAGES = [
       uint(1, "role", 1, "0 desired, 1 reported."),
       uint(2, "version", U32, "Desired: its version. Reported: the desired version that was applied."),
       list(3, "entries", LIMITS.SHADOW_ENTRIES_MAX, entry, "Names and values."),
+      stamp("Of who sends it, as in command and commandResult; a shadow that fills a message has none."),
     ],
   },
   {
@@ -956,6 +969,7 @@ export const MESSAGES = [
       uint(1, "id", U32, "The gateway's number for it; a device answers a repeated id from memory."),
       text(2, "name", LIMITS.NAME_BYTES_MAX, "Command name."),
       list(3, "args", LIMITS.COMMAND_ARGS_MAX, entry, "Arguments."),
+      stampDown,
     ],
   },
   {
@@ -967,6 +981,7 @@ export const MESSAGES = [
       uint(1, "id", U32, "The command's id."),
       uint(2, "code", 65535, "0, or a number from ERRORS."),
       optional({ key: 3, name: "result", type: "value", doc: "What the handler returned." }),
+      stampUp,
     ],
   },
   {
@@ -983,6 +998,7 @@ export const MESSAGES = [
         type: "bool",
         doc: "True: a message is missing, send again from seq + 1.",
       }),
+      optional(uint(6, "wallMs", SAFE, "As welcome's, now and then: a device's crystal strays.")),
     ],
   },
   {

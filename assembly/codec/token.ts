@@ -14,8 +14,8 @@
 
 export const TOKEN_BYTES: usize = 16;
 
-/** Most tokens a message of the schema can have: telemetry, six fields and 32 readings of four tokens each. */
-export const TOKENS_MAX: i32 = 134;
+/** Most tokens a message of the schema can have: telemetry, seven fields and 32 readings of four tokens each. */
+export const TOKENS_MAX: i32 = 135;
 
 export const TYPE_UINT: u8 = 1;
 export const TYPE_INT: u8 = 2;

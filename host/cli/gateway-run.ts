@@ -190,7 +190,8 @@ async function gatewayOptions(
     disk: nodeDisk(resolve(config.data)),
     clock,
     random: systemRandom(),
-    stampClock: (floor: bigint) => createHybridClock(core, clock, { floor }),
+    stampClock: (floor: bigint) =>
+      createHybridClock(core, clock, { floor, driftMsMax: Number.POSITIVE_INFINITY }),
     retentionMs: {
       raw: store.history.rawDays * DAY_MS,
       minute: store.history.minuteDays * DAY_MS,

@@ -5,7 +5,7 @@ import { type Core, checkHandle, codeOfStatus } from "./core.ts";
 const LOGICAL_BITS = 16n;
 
 export interface HybridClockOptions {
-  /** Remote stamps further ahead than this are refused. Default 60,000. */
+  /** Remote stamps further ahead than this are refused. Default 60,000. Infinity: none is, what comes has been judged. */
   readonly driftMsMax?: number;
   /** The persisted bound of the run before; stamps begin above it. */
   readonly floor?: bigint;
@@ -28,8 +28,10 @@ export function createHybridClock(
   options: HybridClockOptions = {},
 ): HybridClock {
   const { raw } = core;
+  const { driftMsMax = 60_000, floor = 0n } = options;
+  const isBounded = driftMsMax !== Number.POSITIVE_INFINITY;
   const handle = checkHandle(
-    raw.clockCreate(options.driftMsMax ?? 60_000, options.floor ?? 0n),
+    raw.clockCreate(isBounded ? driftMsMax : 0, floor),
     "The hybrid clock could not be created.",
   );
   return {
@@ -39,7 +41,8 @@ export function createHybridClock(
       throw new TardigradeError("CLOCK_DRIFT", "The persisted bound is reached; persist a new one first.");
     },
     receive: (remote) => {
-      const status = raw.clockReceive(handle, clock.wallMs(), remote);
+      // By its own wall clock no stamp is ahead.
+      const status = raw.clockReceive(handle, isBounded ? clock.wallMs() : stampMs(remote), remote);
       if (status === 0) return;
       throw new TardigradeError(
         codeOfStatus(status),

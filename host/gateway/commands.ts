@@ -59,7 +59,7 @@ export class Commands {
       readonly timeoutMs?: number;
     },
   ): Promise<CommandView> {
-    const command = this.#command(device, request);
+    const asked = this.#command(device, request);
     const waiting = this.#outstanding.get(device) ?? new Map<number, Outstanding>();
     if (waiting.size >= OUTSTANDING_MAX) {
       throw problem(
@@ -69,7 +69,9 @@ export class Commands {
       );
     }
     const timeoutMs = Math.min(Math.max(request.timeoutMs ?? TIMEOUT_MS, 1), TIMEOUT_MS_MAX);
-    const offset = this.#options.ledger.append({ type: "command", command }, { device });
+    const { ledger } = this.#options;
+    const offset = ledger.append({ type: "command", command: asked }, { device });
+    const command: Command = { ...asked, hlc: ledger.lastStamp };
     this.#lastId = command.id;
     const answered = new Promise<CommandView>((resolve, reject) => {
       const outstanding: Outstanding = {
@@ -86,7 +88,7 @@ export class Commands {
       waiting.set(command.id, outstanding);
       this.#outstanding.set(device, waiting);
       // On disk before it is sent: an id must not be used twice, whatever happens to this process.
-      this.#options.ledger.durable(offset).then(
+      ledger.durable(offset).then(
         () => this.#begin(outstanding, offset),
         (error: TardigradeError) => this.#drop(outstanding)?.reject(error),
       );

@@ -2,13 +2,14 @@
  * Error records of devices on their way into the gateway's monitor: what a record says, in words and as context, and how many errors it
  * stands for, since a device tells of a flood by powers of two and says the count.
  *
- * A record's HLC stamp is the device's own where it sent one. No firmware of ours has a synced clock, so it is then the stamp under which
- * the gateway's log took the record, and `hlcFrom` says so; `boot` and `uptimeUs` are the device's.
+ * A record's HLC stamp is the device's own where it sent one that counts, else the one under which the gateway's log took the record, and `hlcFrom` says
+ * which; `boot` and `uptimeUs` are the device's.
  */
 import { type ErrorContext, errorCodeOf } from "../../protocols/error.ts";
 import type { Error as ErrorRecord } from "../../protocols/messages.generated.ts";
 import { ERRORS, type ErrorCode, RESET_REASONS, SEVERITIES, type Severity } from "../../protocols/table.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
+import { shownStamp } from "./record.ts";
 
 export interface DeviceError {
   readonly code: ErrorCode;
@@ -43,7 +44,7 @@ export function deviceErrorOf(record: ErrorRecord, stamp: bigint): DeviceError {
       ...(operation === undefined ? {} : { operation }),
       ...(detail === undefined ? {} : { detail }),
       ...(trace === undefined ? {} : { traceId: hexOf(trace) }),
-      ...{ hlc: String(hlc ?? stamp), hlcFrom: hlc === undefined ? "gateway" : "device" },
+      ...shownStamp(hlc, stamp),
       ...(before === undefined ? {} : { before: beforeOf(before) }),
     },
   };

@@ -105,7 +105,7 @@ export class EventHub {
   }
 
   #event(offset: number, payload: Uint8Array): GatewayEvent | undefined {
-    const { device, body } = decodeRecord(payload);
+    const { device, stamp, body } = decodeRecord(payload);
     if (body.type === "alert") return { type: "alert", offset, alert: body.alert };
     const row = this.#row(device);
     if (row === undefined || body.type !== "message") return undefined;
@@ -113,24 +113,15 @@ export class EventHub {
     if (message.kind === "telemetry")
       return { type: "readings", offset, device, readings: readingsOf(row, message) };
     if (message.kind !== "event" && message.kind !== "log" && message.kind !== "error") return undefined;
-    const { type, severity, name, text, value } = toldOf(message);
-    return {
-      type,
-      offset,
-      device,
-      timeMs: timeOf(row, message.boot, message.uptimeUs),
-      severity,
-      name,
-      ...(text === undefined ? {} : { text }),
-      ...(value === undefined ? {} : { value }),
-    };
+    const timeMs = timeOf(row, message.boot, message.uptimeUs);
+    return toldEvent({ ...toldOf(message, stamp), offset, row, timeMs });
   }
 }
 
 /** What a device said, as listeners hear it. */
 export function toldEvent(told: Extract<Applied, { type: "event" | "log" | "error" }>): GatewayEvent {
-  const { type, offset, row, timeMs, severity, name, text, value } = told;
+  const { type, offset, row, timeMs, hlc, hlcFrom, severity, name, text, value } = told;
   const words = text === undefined ? {} : { text };
   const what = value === undefined ? {} : { value };
-  return { type, offset, device: row.id, timeMs, severity, name, ...words, ...what };
+  return { type, offset, device: row.id, timeMs, hlc, hlcFrom, severity, name, ...words, ...what };
 }

@@ -201,7 +201,7 @@ export class Forwarder {
 
   /** One publish for a stored message; hellos, shadows and alerts stay at home. */
   #json(offset: number, record: LogRecord): string | undefined {
-    const { device, body } = record;
+    const { device, stamp, body } = record;
     const row = this.#options.row(device);
     if (row === undefined) return undefined;
     if (body.type === "gap") return JSON.stringify({ type: "gap", device, ...body.gap, offset });
@@ -234,7 +234,7 @@ export class Forwarder {
       case "error": {
         const { boot, seq } = message;
         const timeMs = timeOf(row, boot, message.uptimeUs);
-        return JSON.stringify({ ...toldOf(message), device, boot, seq, timeMs, offset });
+        return JSON.stringify({ ...toldOf(message, stamp), device, boot, seq, timeMs, offset });
       }
       default:
         return undefined;

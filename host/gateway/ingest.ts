@@ -31,6 +31,8 @@ import {
 export const DEVICE_PENDING_MAX = 2 * LIMITS.MESSAGE_WINDOW_MAX;
 /** Devices without a session whose last request for a hello is remembered. */
 const STRANGERS_MAX = 4096;
+/** Least time between two acknowledgements that tell a device the wall clock; its crystal strays by 3 ms in that time. */
+export const WALL_TOLD_MS = 60_000;
 /** Acknowledgements of duplicates are gathered for this long. */
 const ACK_AGAIN_MS = 5;
 
@@ -157,9 +159,22 @@ export class Ingest {
       );
       return;
     }
+    const heard = message.hlc === undefined || this.#options.ledger.receiveStamp(message.hlc);
     if (!this.#append(session, { type: "message", message }, payload)) return;
     advance(session, message);
     this.totals.accepted += 1;
+    if (!heard) this.#drifted(session.device, message.hlc as bigint);
+  }
+
+  /** The message is taken all the same: under our stamp alone. */
+  #drifted(device: string, stamp: bigint): void {
+    const aheadMs = Math.ceil(Number(stamp >> 16n) - this.#options.clock.wallMs());
+    this.#options.monitor.report("CLOCK_DRIFT", {
+      component: "ingest",
+      device,
+      message: `${device} stamps ${aheadMs} ms ahead of this gateway's clock; its messages are kept, its stamps do not count. Was the gateway's clock set back, time mends it; else restart the device, which then asks for the time.`,
+      context: { aheadMs },
+    });
   }
 
   #overlap(session: Session, drop: Drop): void {
@@ -278,6 +293,8 @@ export class Ingest {
   }
 
   #welcome(session: Session, hello: Hello, refused: ErrorCode | undefined): void {
+    const { clock, ledger } = this.#options;
+    session.wallToldMs = clock.monotonicMs();
     this.#options.send(session.device, {
       kind: "welcome",
       session: hello.session,
@@ -285,7 +302,8 @@ export class Ingest {
       boot: session.durableBoot,
       seq: session.durableSeq,
       window: LIMITS.MESSAGE_WINDOW_MAX,
-      wallMs: this.#options.clock.wallMs(),
+      wallMs: clock.wallMs(),
+      hlc: ledger.lastStamp,
     });
   }
 
@@ -293,8 +311,10 @@ export class Ingest {
     const session = this.sessions.get(device);
     if (session === undefined) return this.#stranger(device);
     this.#options.heard(device);
-    if (!this.#options.unsequenced(device, message)) return;
     const { ledger } = this.#options;
+    const stamp = "hlc" in message ? message.hlc : undefined;
+    if (stamp !== undefined && !ledger.receiveStamp(stamp)) this.#drifted(device, stamp);
+    if (!this.#options.unsequenced(device, message)) return;
     try {
       ledger.append({ type: "message", message }, { device, raw: payload });
     } catch (error) {
@@ -322,14 +342,18 @@ export class Ingest {
   }
 
   #flushAcks(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
     for (const session of this.#ackDue) {
       // Not for the session of a device that was replaced meanwhile.
       if (!session.open || this.sessions.get(session.device) !== session) continue;
-      this.#options.send(session.device, {
-        kind: "durableAck",
-        boot: session.durableBoot,
-        seq: session.durableSeq,
-      });
+      const { durableBoot: boot, durableSeq: seq } = session;
+      if (nowMs - session.wallToldMs < WALL_TOLD_MS) {
+        this.#options.send(session.device, { kind: "durableAck", boot, seq });
+      } else {
+        session.wallToldMs = nowMs;
+        this.#options.send(session.device, { kind: "durableAck", boot, seq, wallMs: clock.wallMs() });
+      }
       if (session.helloWanted) this.#askWanted(session);
     }
     this.#ackDue.clear();

@@ -50,6 +50,16 @@ export class Ledger {
     return !this.hold && !this.#refused && this.#tail.length < ENTRIES_MAX && this.log.state === "ok";
   }
 
+  /** The highest stamp given or taken in; after an append that of its record. */
+  get lastStamp(): bigint {
+    return this.#stamps.last();
+  }
+
+  /** Takes in a device's stamp, so that the record of its message is above it. False when it is too far ahead. */
+  receiveStamp(stamp: bigint): boolean {
+    return this.#stamps.receive(stamp);
+  }
+
   /** Returns the offset. Throws QUEUE_FULL. `raw` is the body's message as it came. */
   append(
     body: RecordBody,

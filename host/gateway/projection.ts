@@ -29,7 +29,7 @@ import {
 } from "./device-row.ts";
 import { Histograms } from "./histograms.ts";
 import type { Entry } from "./ledger.ts";
-import { decodeRecord, type LogRecord } from "./record.ts";
+import { decodeRecord, type LogRecord, type ShownStamp, shownStamp } from "./record.ts";
 import type { AlertView } from "./service.ts";
 
 /** Records in one transaction. */
@@ -64,17 +64,12 @@ export type Applied =
         readonly value: number;
       }[];
     }
-  | {
-      readonly type: "event" | "log" | "error";
+  | (Told & {
       readonly offset: number;
       readonly row: DeviceRow;
       readonly timeMs: number;
-      readonly severity: string;
-      readonly name: string;
-      readonly text?: string;
-      readonly value?: boolean | number | string;
       readonly error?: DeviceError;
-    }
+    })
   | { readonly type: "drop"; readonly offset: number; readonly row: DeviceRow }
   /** The message is stored, its histogram counts nowhere. */
   | {
@@ -349,7 +344,7 @@ function applyMessage(
       if (message.kind === "error") row.counts.errors += 1;
       const timeMs = timeOf(row, message.boot, message.uptimeUs);
       const error = message.kind === "error" ? { error: deviceErrorOf(message, stamp) } : {};
-      effects.applied.push({ offset, row, timeMs, ...toldOf(message), ...error });
+      effects.applied.push({ offset, row, timeMs, ...toldOf(message, stamp), ...error });
       return;
     }
     case "shadow":
@@ -366,7 +361,7 @@ function applyMessage(
 }
 
 /** An event, log line or error record in words. */
-export function toldOf(message: Extract<Message, { kind: "event" | "log" | "error" }>): {
+export interface Told extends ShownStamp {
   readonly type: "event" | "log" | "error";
   readonly severity: string;
   readonly name: string;
@@ -374,15 +369,21 @@ export function toldOf(message: Extract<Message, { kind: "event" | "log" | "erro
   readonly value?: boolean | number | string;
   readonly code?: number;
   readonly count?: number;
-} {
+}
+
+/** `stamp` is the one of the log's record. */
+export function toldOf(message: Extract<Message, { kind: "event" | "log" | "error" }>, stamp: bigint): Told {
+  const shown = shownStamp(message.hlc, stamp);
   switch (message.kind) {
     case "event": {
       const severity = SEVERITIES[message.severity] ?? "info";
       const value = message.value === undefined ? {} : { value: message.value };
-      return { type: "event", severity, name: message.name, ...value };
+      return { type: "event", severity, name: message.name, ...value, ...shown };
     }
-    case "log":
-      return { type: "log", severity: LOG_LEVELS[message.level] ?? "info", name: "log", text: message.text };
+    case "log": {
+      const severity = LOG_LEVELS[message.level] ?? "info";
+      return { type: "log", severity, name: "log", text: message.text, ...shown };
+    }
     case "error":
       return {
         type: "error",
@@ -391,6 +392,7 @@ export function toldOf(message: Extract<Message, { kind: "event" | "log" | "erro
         text: textOf(message),
         code: message.code,
         count: message.count,
+        ...shown,
       };
   }
 }

@@ -61,6 +61,22 @@ export interface LogRecord {
   readonly body: RecordBody;
 }
 
+/** Whose hybrid logical clock says when something was, for people and programs: as decimal text, since JSON has no 64 bits. */
+export interface ShownStamp {
+  readonly hlc: string;
+  readonly hlcFrom: "device" | "gateway";
+}
+
+/**
+ * A device's own stamp where it counts, which orders what several devices did while they were cut off; else the one of the record. One that was refused as
+ * too far ahead is above the record's, and only such a one is: the record's is given after the device's was taken in.
+ */
+export function shownStamp(own: bigint | undefined, ofRecord: bigint): ShownStamp {
+  return own !== undefined && own < ofRecord
+    ? { hlc: String(own), hlcFrom: "device" }
+    : { hlc: String(ofRecord), hlcFrom: "gateway" };
+}
+
 const TYPES = ["", "message", "hello", "gap", "desired", "command", "commandEnd", "alert"] as const;
 const HEAD_BYTES = 20;
 const GAP_BYTES = 17;

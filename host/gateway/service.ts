@@ -112,6 +112,9 @@ export type GatewayEvent =
       readonly offset: number;
       readonly device: string;
       readonly timeMs: number;
+      /** Hybrid logical clock, decimal: of the device where it stamps and its stamp counts, else of the record in the log. */
+      readonly hlc: string;
+      readonly hlcFrom: "device" | "gateway";
       readonly severity: string;
       readonly name: string;
       readonly text?: string;

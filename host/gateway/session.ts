@@ -39,6 +39,8 @@ export interface Session {
   resendAskedMs: number;
   resendAskedSeq: number;
   helloAskedMs: number;
+  /** When the device was last told the wall clock. */
+  wallToldMs: number;
   /** A message of a newer boot came: a hello is asked for as soon as what precedes it is on disk. */
   helloWanted: boolean;
 }
@@ -59,6 +61,7 @@ export function newSession(device: string): Session {
     resendAskedMs: Number.NEGATIVE_INFINITY,
     resendAskedSeq: -1,
     helloAskedMs: Number.NEGATIVE_INFINITY,
+    wallToldMs: Number.NEGATIVE_INFINITY,
     helloWanted: false,
   };
 }

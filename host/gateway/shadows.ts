@@ -3,6 +3,7 @@
  * log before it is sent; it is sent whole, after each hello and each change, and again until the device reports its version.
  */
 import { TardigradeError } from "../../protocols/error.ts";
+import { encodeMessage } from "../../protocols/message.ts";
 import type { Message, Shadow, Value } from "../../protocols/messages.generated.ts";
 import { LIMITS } from "../../protocols/table.ts";
 import type { Clock, Dispose } from "../io/seams.ts";
@@ -13,6 +14,8 @@ import type { ShadowView } from "./service.ts";
 
 /** Desired is sent again after this long without the device reporting it. */
 export const REPEAT_MS = 5000;
+/** Of a stamp in a message: key, head, 64 bits. */
+const STAMP_BYTES = 10;
 
 export type Patch = Readonly<Record<string, Value | null>>;
 
@@ -105,12 +108,15 @@ export class Shadows {
   #send(row: DeviceRow): void {
     this.#behind.set(row.id, this.#options.clock.monotonicMs());
     if (!this.#options.isOpen(row.id)) return;
-    this.#options.send(row.id, {
+    const shadow: Shadow = {
       kind: "shadow",
       role: 0,
       version: row.desired.version,
       entries: Object.entries(row.desired.entries).map(([key, value]) => ({ key, value })),
-    });
+    };
+    // At or above the stamp of its record. A shadow of sixteen of the longest names and texts has no room for it.
+    const hasRoom = encodeMessage(shadow).length + STAMP_BYTES <= LIMITS.MESSAGE_BYTES_MAX;
+    this.#options.send(row.id, hasRoom ? { ...shadow, hlc: this.#options.ledger.lastStamp } : shadow);
   }
 
   #arm(): void {

@@ -7,6 +7,9 @@
  * machines put up with; after an orderly end they do not, since the last stamp is then kept instead. A wall clock that was set back is followed by
  * counting on from the last stamp.
  *
+ * Devices that know the time stamp what they send, and their stamps are taken in, so that an effect is above its cause. A device is trusted less than our own
+ * wall clock (receive() says how far): its clock is a crystal, it may be wrong by years, and one device must not drag the stamps of all along.
+ *
  * Where the wall clock leaps beyond the bound (a board without a battery learns the time), next() refuses with QUEUE_FULL until the new bound is on disk:
  * whoever sent keeps his message, as when the log is full.
  *
@@ -21,10 +24,15 @@ import type { Clock, Disk, DiskFile, Dispose } from "../io/seams.ts";
 import type { StampClock, Stamps } from "./ports.ts";
 
 export const AHEAD_MS = 30_000;
+/** How far ahead of our wall clock a device may be; well below what is left of the bound on disk when it is renewed. */
+export const DEVICE_AHEAD_MS = 5000;
+/** How far a device may raise the counter of milliseconds that are further ahead: 256 stamps of our own are left before it carries. */
+const DEVICE_LOGICAL_MAX = 0xff00n;
 /** With the time between checks, three tries before the bound is reached. */
 const RENEW_MS = 20_000;
 const CHECK_MS = 5000;
 const LOGICAL_BITS = 16n;
+const LOGICAL_MAX = 0xffffn;
 const U64_MAX = 2n ** 64n - 1n;
 
 const FOLDER = "stamps";
@@ -77,6 +85,31 @@ export class DurableStamps implements Stamps {
       "QUEUE_FULL",
       "The bound of the gateway's stamps is not on disk yet; try again soon.",
     );
+  }
+
+  last(): bigint {
+    return this.#stamps.last();
+  }
+
+  /**
+   * A stamp is taken in when its milliseconds are at most DEVICE_AHEAD_MS ahead of our wall clock, or not above those of our last stamp, which lead while a wall
+   * clock that was set back catches up. There a device may raise the counter only so far that 256 of its messages make a millisecond of lead, and
+   * time is faster than that. What is above the bound on disk is refused, whatever the wall clock says.
+   */
+  receive(stamp: bigint): boolean {
+    const last = this.#stamps.last();
+    if (stamp <= last) return true;
+    const nearest = ((wallOf(this.#options.clock) + BigInt(DEVICE_AHEAD_MS)) << LOGICAL_BITS) | LOGICAL_MAX;
+    const counted = ((last >> LOGICAL_BITS) << LOGICAL_BITS) | DEVICE_LOGICAL_MAX;
+    if (stamp > higher(nearest, counted) || stamp > this.#bound) return false;
+    try {
+      this.#stamps.receive(stamp);
+      return true;
+    } catch (error) {
+      // A clock that has a narrower bound of its own.
+      if (isTardigradeError(error) && error.code === "CLOCK_DRIFT") return false;
+      throw error;
+    }
   }
 
   /** Reserves anew. Rejects when the disk does; then the bound of before holds. */
@@ -176,12 +209,11 @@ async function readKept(file: DiskFile): Promise<Kept> {
   return kept;
 }
 
-/** A hybrid clock that hears of no other machine, where the core is not loaded: wall milliseconds in the upper 48 bits, a counter below. */
+/** A hybrid clock where the core is not loaded: wall milliseconds in the upper 48 bits, a counter below. */
 export function wallStampClock(clock: Clock, floor = 0n): StampClock {
   let last = floor;
   let bound = U64_MAX;
-  const wallStamp = () => BigInt(Math.max(0, Math.floor(clock.wallMs()))) << LOGICAL_BITS;
-  const higher = (a: bigint, b: bigint) => (a > b ? a : b);
+  const wallStamp = () => wallOf(clock) << LOGICAL_BITS;
   return {
     tick: () => {
       const stamp = higher(last + 1n, wallStamp());
@@ -190,9 +222,20 @@ export function wallStampClock(clock: Clock, floor = 0n): StampClock {
       return stamp;
     },
     last: () => last,
+    receive: (stamp) => {
+      last = higher(last, stamp);
+    },
     reserve: (aheadMs) => higher(last, wallStamp()) + (BigInt(aheadMs) << LOGICAL_BITS),
     boundPersisted: (persisted) => {
       bound = persisted;
     },
   };
+}
+
+function wallOf(clock: Clock): bigint {
+  return BigInt(Math.max(0, Math.floor(clock.wallMs())));
+}
+
+function higher(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }

@@ -92,6 +92,8 @@ describe("the model", () => {
         offset: at,
         device: "a",
         timeMs: at,
+        hlc: String(at),
+        hlcFrom: "device",
         severity: "info",
         name: "log",
         text: `${at}`,

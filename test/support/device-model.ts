@@ -7,6 +7,9 @@ import { decodeMessage, encodeMessage } from "../../protocols/message.ts";
 import type { Command, Drop, Message, Shadow, Value } from "../../protocols/messages.generated.ts";
 import { LIMITS, PROTOCOL_MAJOR, PROTOCOL_MINOR } from "../../protocols/table.ts";
 
+/** Stamps further ahead are refused, as firmware does. */
+const DRIFT_MS_MAX = 60_000;
+
 type Sequenced = Extract<Message, { readonly seq: number }> & { readonly uptimeUs: number };
 
 export interface DeviceModelOptions {
@@ -16,6 +19,10 @@ export interface DeviceModelOptions {
   readonly session: () => number;
   readonly ringMax?: number;
   readonly metrics?: readonly { readonly name: string; readonly unit: string }[];
+  /** Protocol 1.x that it speaks; below 3 it knows no stamps. */
+  readonly minor?: number;
+  /** What its crystal has gained since it was told the time. */
+  readonly strayMs?: () => number;
   readonly commands?: Readonly<Record<string, (command: Command) => { code: number; result?: Value }>>;
 }
 
@@ -58,6 +65,11 @@ export class DeviceModel {
   /** Messages to send in the place of the next ones, for tests of misbehaviour. */
   refusedCode = 0;
   hellos = 0;
+  /** Wall clock less nowMs(); undefined until it was told. */
+  #wallOffsetMs: number | undefined;
+  #stamp = 0n;
+  /** Stamps of the gateway that it refused. */
+  drifts = 0;
 
   constructor(options: DeviceModelOptions) {
     this.#options = options;
@@ -109,6 +121,8 @@ export class DeviceModel {
     this.#reservedTo = LIMITS.SEQUENCE_RESERVE;
     this.#inFlight = 0;
     this.#answered.clear();
+    this.#wallOffsetMs = undefined;
+    this.#stamp = 0n;
     this.open = false;
     if (this.linkUp) this.hello();
   }
@@ -160,7 +174,7 @@ export class DeviceModel {
     this.raw({
       kind: "hello",
       major: PROTOCOL_MAJOR,
-      minor: PROTOCOL_MINOR,
+      minor: this.#minor,
       boot: this.boot,
       session: this.#session,
       uptimeUs: this.uptimeUs(),
@@ -193,6 +207,8 @@ export class DeviceModel {
         this.refusedCode = message.code;
         if (message.code !== 0) return;
         this.open = true;
+        this.#setWall(message.wallMs);
+        this.#hear(message.hlc);
         this.#window = message.window;
         this.#forget(message.boot, message.seq);
         this.#inFlight = 0;
@@ -200,13 +216,16 @@ export class DeviceModel {
       case "helloRequest":
         return this.hello();
       case "durableAck":
+        if (message.wallMs !== undefined) this.#setWall(message.wallMs);
         this.#forget(message.boot, message.seq);
         if (message.resend === true) this.#inFlight = 0;
         return this.pump();
       case "shadow":
+        this.#hear(message.hlc);
         this.desired = message;
         return;
       case "command":
+        this.#hear(message.hlc);
         return this.#command(message);
       default:
         return;
@@ -222,7 +241,7 @@ export class DeviceModel {
   report(): void {
     const version = this.desired?.version ?? 0;
     const entries = this.desired?.entries ?? [];
-    this.raw({ kind: "shadow", role: 1, version, entries });
+    this.raw({ kind: "shadow", role: 1, version, entries, ...this.stamped() });
   }
 
   pump(): void {
@@ -241,15 +260,46 @@ export class DeviceModel {
       answer = { kind: "commandResult", id: command.id, ...(handler?.(command) ?? { code: 207 }) };
       this.#answered.set(command.id, answer);
     }
-    this.raw(answer);
+    this.raw({ ...answer, ...this.stamped() });
+  }
+
+  get #minor(): number {
+    return this.#options.minor ?? PROTOCOL_MINOR;
+  }
+
+  /** Its wall clock; undefined until it was told. */
+  get wallMs(): number | undefined {
+    if (this.#wallOffsetMs === undefined) return undefined;
+    return Math.floor(this.#options.nowMs() + this.#wallOffsetMs + (this.#options.strayMs?.() ?? 0));
+  }
+
+  /** The next stamp, as a message's field. */
+  stamped(): { readonly hlc?: bigint } {
+    const { wallMs } = this;
+    if (wallMs === undefined) return {};
+    const wall = BigInt(wallMs) << 16n;
+    this.#stamp = this.#stamp >= wall ? this.#stamp + 1n : wall;
+    return { hlc: this.#stamp };
+  }
+
+  #setWall(wallMs: number): void {
+    if (this.#minor >= 3) this.#wallOffsetMs = wallMs - this.#options.nowMs();
+  }
+
+  #hear(stamp: bigint | undefined): void {
+    const { wallMs } = this;
+    if (wallMs === undefined || stamp === undefined || stamp <= this.#stamp) return;
+    if (Number(stamp >> 16n) > Math.max(wallMs, Number(this.#stamp >> 16n)) + DRIFT_MS_MAX) this.drifts += 1;
+    else this.#stamp = stamp;
   }
 
   #head(): { boot: number; seq: number; uptimeUs: number } {
     return { boot: this.boot, seq: this.#nextSeq, uptimeUs: this.uptimeUs() };
   }
 
-  #push(message: Sequenced, readings: number): void {
+  #push(made: Sequenced, readings: number): void {
     if (this.#ring.length >= this.#ringMax) this.#drop();
+    const message: Sequenced = { ...made, ...this.stamped() };
     this.#ring.push({ boot: this.boot, from: message.seq, message, readings, sent: false });
     this.#nextSeq += 1;
     if (this.#nextSeq > this.#reservedTo) this.#reservedTo += LIMITS.SEQUENCE_RESERVE;
@@ -283,6 +333,7 @@ export class DeviceModel {
       uptimeUs: this.uptimeUs(),
       from: seq,
       readings: oldest.readings,
+      ...this.stamped(),
     };
   }
 

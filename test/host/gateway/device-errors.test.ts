@@ -21,7 +21,7 @@ describe("a record", () => {
     const trace = Uint8Array.from({ length: 16 }, (_, index) => index * 16);
     const { context, severity } = deviceErrorOf(
       record({ operation: "fill", detail: 7, trace, hlc: 99n }),
-      5n,
+      100n,
     );
     expect(severity).toBe("warning");
     expect(context).toMatchObject({
@@ -39,6 +39,10 @@ describe("a record", () => {
 
   test("without a stamp has the log's, and says whose it is", () => {
     expect(deviceErrorOf(record(), 5n).context).toMatchObject({ hlc: "5", hlcFrom: "gateway" });
+  });
+
+  test("whose stamp was refused as too far ahead, and so is above the log's, has the log's", () => {
+    expect(deviceErrorOf(record({ hlc: 6n }), 5n).context).toMatchObject({ hlc: "5", hlcFrom: "gateway" });
   });
 
   test("of a newer version's code keeps the number", () => {

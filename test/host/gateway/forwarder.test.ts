@@ -83,6 +83,12 @@ describe("forwarder", () => {
         readings: [{ metric: "temperature", unit: "Cel", value: 1 }, {}],
       },
     });
+    // What several devices did can be put in order where it arrives.
+    const stamps = link()
+      .sent.slice(1, 4)
+      .map(({ body }) => [body.hlcFrom, BigInt(body.hlc as string)]);
+    expect(stamps.map(([from]) => from)).toEqual(["device", "device", "device"]);
+    expect(stamps[1]?.[1]).toBeGreaterThan(stamps[0]?.[1] as never);
     const { forwarder } = world.gateway.info();
     expect(forwarder).toMatchObject({ connected: true, forwarded: 5, target: "mqtt://elsewhere" });
     expect(world.gateway.health().checks.map((check) => check.name)).toContain("forwarder");

@@ -1,7 +1,7 @@
 /** Stamps over kills, power cuts and wall clocks that are set, on simulated clock and disk. */
 import { describe, expect, test } from "vitest";
 import { createHybridClock } from "../../../host/core/hybrid-clock.ts";
-import { AHEAD_MS, openStamps, wallStampClock } from "../../../host/gateway/stamps.ts";
+import { AHEAD_MS, DEVICE_AHEAD_MS, openStamps, wallStampClock } from "../../../host/gateway/stamps.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
 import { SimulatedDisk } from "../../../host/world/disk.ts";
 import { seededRandom } from "../../../host/world/random.ts";
@@ -13,6 +13,7 @@ const HOUR_MS = 3_600_000;
 const PATH = "stamps/bound";
 const core = openTestCore();
 const ms = (stamp: bigint) => Number(stamp >> 16n);
+const stampAt = (wallMs: number, counter = 0) => (BigInt(wallMs) << 16n) | BigInt(counter);
 
 class World {
   readonly clock = new SimulatedClock();
@@ -28,7 +29,9 @@ class World {
       disk: this.disk.mount(),
       clock: this.clock,
       clockFrom: (floor) =>
-        this.#isCore ? createHybridClock(core, this.clock, { floor }) : wallStampClock(this.clock, floor),
+        this.#isCore
+          ? createHybridClock(core, this.clock, { floor, driftMsMax: Number.POSITIVE_INFINITY })
+          : wallStampClock(this.clock, floor),
       onError: (error) => this.errors.push(error),
     });
   }
@@ -101,6 +104,95 @@ describe.each([
     await world.clock.advance(60_000);
     expect(() => stamps.next()).toThrow(expect.objectContaining({ code: "QUEUE_FULL" }));
   });
+});
+
+describe.each([
+  ["of the core", true],
+  ["of wall time", false],
+] as const)("a device's stamp, by a clock %s", (_, isCore) => {
+  test("at most five seconds ahead is below the next; one further ahead moves nothing", async () => {
+    const world = new World(11, isCore);
+    const stamps = await world.open();
+    const wallMs = world.clock.wallMs();
+    const first = stamps.next();
+    expect(stamps.receive(first - 1n)).toBe(true);
+    expect(stamps.last()).toBe(first);
+    expect(stamps.receive(stampAt(wallMs + 20, 7))).toBe(true);
+    expect(stamps.next()).toBe(stampAt(wallMs + 20, 8));
+    for (const wrong of [stampAt(wallMs + DEVICE_AHEAD_MS + 1), stampAt(wallMs + HOUR_MS), 2n ** 64n - 1n])
+      expect(stamps.receive(wrong)).toBe(false);
+    expect(stamps.next()).toBe(stampAt(wallMs + 20, 9));
+    expect(stamps.receive(stampAt(wallMs + DEVICE_AHEAD_MS, 0xffff))).toBe(true);
+    expect(stamps.next()).toBe(stampAt(wallMs + DEVICE_AHEAD_MS + 1));
+  });
+
+  test("counts on with ours while a wall clock that was set back catches up, and is not taken further", async () => {
+    const world = new World(12, isCore);
+    const stamps = await world.open();
+    const aheadMs = ms(stamps.next());
+    world.clock.setWallMs(aheadMs - HOUR_MS);
+    const last = stamps.next();
+    // A device that heard of ours answers above it.
+    expect(stamps.receive(last + 3n)).toBe(true);
+    expect(stamps.next()).toBe(last + 4n);
+    expect(stamps.receive(stampAt(aheadMs + 1))).toBe(false);
+    expect(stamps.receive(stampAt(aheadMs, 0xff01))).toBe(false);
+    expect(stamps.receive(stampAt(aheadMs, 0xff00))).toBe(true);
+    expect(stamps.next()).toBe(stampAt(aheadMs, 0xff01));
+  });
+
+  test("above the bound on disk is refused, though near: nobody else is held up by it", async () => {
+    const world = new World(13, isCore);
+    const stamps = await world.open();
+    const openedMs = world.clock.wallMs();
+    world.disk.failSyncs(1000);
+    await world.clock.advance(AHEAD_MS - 2000);
+    expect(stamps.receive(stampAt(openedMs + AHEAD_MS, 1))).toBe(false);
+    expect(ms(stamps.next())).toBe(world.clock.wallMs());
+    expect(stamps.receive(stampAt(openedMs + AHEAD_MS - 1))).toBe(true);
+    expect(ms(stamps.next())).toBe(openedMs + AHEAD_MS - 1);
+  });
+
+  test("that was taken in is below the stamps of the run after a kill, whatever the wall clock says then", async () => {
+    const world = new World(14, isCore);
+    const stamps = await world.open();
+    const near = stampAt(world.clock.wallMs() + DEVICE_AHEAD_MS);
+    expect(stamps.receive(near)).toBe(true);
+    world.disk.powerCut();
+    world.clock.setWallMs(world.clock.wallMs() - HOUR_MS);
+    const after = await world.open();
+    expect(after.next()).toBeGreaterThan(near);
+  });
+
+  test("never makes ours lead by more than five seconds: a hundred a millisecond, each as high as may be", async () => {
+    const world = new World(15, isCore);
+    const stamps = await world.open();
+    let lead = 0;
+    let taken = 0;
+    for (let turn = 0; turn < 300; turn += 1) {
+      for (let message = 0; message < 100; message += 1) {
+        const counted = stampAt(ms(stamps.last()), 0xffff);
+        const highest = stampAt(world.clock.wallMs() + DEVICE_AHEAD_MS, 0xffff);
+        for (const stamp of [counted, counted - 0xffn, highest]) taken += stamps.receive(stamp) ? 1 : 0;
+        lead = Math.max(lead, ms(stamps.next()) - world.clock.wallMs());
+      }
+      await world.clock.advance(1);
+    }
+    expect(taken).toBeGreaterThan(1000);
+    expect(lead).toBe(DEVICE_AHEAD_MS + 1);
+  });
+});
+
+test("a clock that refuses by a bound of its own is heard: the stamp is refused, and nothing is thrown", async () => {
+  const world = new World(16);
+  const stamps = await openStamps({
+    disk: world.disk.mount(),
+    clock: world.clock,
+    clockFrom: (floor) => createHybridClock(core, world.clock, { floor, driftMsMax: 10 }),
+    onError: (error) => world.errors.push(error),
+  });
+  expect(stamps.receive(stampAt(world.clock.wallMs() + 11))).toBe(false);
+  expect(stamps.receive(stampAt(world.clock.wallMs() + 10))).toBe(true);
 });
 
 test("a damaged slot leaves the other's bound; two begin anew; another version's file is refused", async () => {
