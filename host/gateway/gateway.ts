@@ -34,6 +34,7 @@ import { Shadows } from "./shadows.ts";
 import { type DurableStamps, openStamps, wallStampClock } from "./stamps.ts";
 import { StateTopics } from "./state-topics.ts";
 import { stateJson, summaryOf } from "./summary.ts";
+import { takeUnsequenced } from "./unsequenced.ts";
 
 export { bridgeStateTopic } from "./bridge.ts";
 export type { Gateway, GatewayLimits, GatewayOptions } from "./options.ts";
@@ -125,7 +126,8 @@ class Running {
       send,
       heard: (device) => this.#presence.heard(device),
       opened: (device) => this.#commands.reopened(device),
-      unsequenced: (device, message) => this.#unsequenced(device, message),
+      unsequenced: (device, message) =>
+        takeUnsequenced({ commands: this.#commands, monitor: this.#monitor, meter, row }, device, message),
     });
     this.#projection = new Projection({
       log,
@@ -310,19 +312,12 @@ class Running {
       patch: (device, patch) => this.#shadows.setDesired(device, patch),
       get: (device) => this.#publishState(device),
       request: (topic, payload, sender) => this.#bridge.request(topic, payload, sender),
+      refused: () => {
+        this.#ingest.totals.refused += 1;
+      },
       audit: this.#options.audit,
     });
     this.#disposers.push(...(await inbox.subscribe(broker)));
-    const refused = broker.onRefused?.(({ code, topic, clientId }) => {
-      const message = `Client "${clientId.slice(0, 40)}" may not publish on "${topic.slice(0, 80)}".`;
-      this.#ingest.totals.refused += 1;
-      this.#monitor.report(code, {
-        component: "broker",
-        message,
-        context: { client: clientId.slice(0, 40) },
-      });
-    });
-    if (refused !== undefined) this.#disposers.push(refused);
     let told = false;
     this.#disposers.push(
       broker.onState((up) => {
@@ -371,34 +366,6 @@ class Running {
     if (row === undefined) return;
     this.#emitDevice(device, -1);
     this.#deviceList.changed("");
-  }
-
-  #unsequenced(device: string, message: Message): boolean {
-    switch (message.kind) {
-      case "commandResult":
-        if (!this.#commands.answer(device, message)) {
-          // A repeated command is answered twice; the second answer has nobody waiting.
-          this.#options.meter.count("tardigrade_command_results_unexpected_total");
-        }
-        return false;
-      case "shadow": {
-        if (message.role !== 1) {
-          const told = `${device} sent a desired shadow; only a gateway does.`;
-          this.#monitor.report("SHADOW_INVALID", { component: "ingest", device, message: told });
-          return false;
-        }
-        const reported = this.#projection.rows.get(device)?.reported;
-        // A report that says nothing new is not worth a record.
-        return (
-          reported === undefined ||
-          reported.version !== message.version ||
-          Object.keys(reported.entries).length !== message.entries.length ||
-          message.entries.some(({ key, value }) => reported.entries[key] !== value)
-        );
-      }
-      default:
-        return true;
-    }
   }
 
   #applied(applied: readonly Applied[]): void {

@@ -2,7 +2,7 @@
 import { isTardigradeError } from "../../protocols/error.ts";
 import type { ErrorCode } from "../../protocols/table.ts";
 import { isDeviceId, TOPIC_ROOT } from "../../protocols/topic.ts";
-import type { Broker, Delivery, Dispose } from "../io/seams.ts";
+import type { Broker, Delivery, Dispose, Refusal } from "../io/seams.ts";
 import type { Audit } from "./access/audit.ts";
 import { parseObject } from "./bridge.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
@@ -22,6 +22,8 @@ export interface InboxOptions {
   readonly patch: (device: string, patch: Patch) => Promise<unknown>;
   readonly get: (device: string) => void;
   readonly request: (topic: string, payload: Uint8Array, sender: string | undefined) => void;
+  /** The broker itself refused a publish. */
+  readonly refused: () => void;
   readonly audit?: Pick<Audit, "add"> | undefined;
 }
 
@@ -79,7 +81,16 @@ export class Inbox {
           this.#guard(delivery, () => request(delivery.topic, delivery.payload, delivery.sender));
       }),
     );
+    const refusals = broker.onRefused?.((refusal) => this.#refusedByBroker(refusal));
+    if (refusals !== undefined) disposers.push(refusals);
     return disposers;
+  }
+
+  #refusedByBroker({ code, topic, clientId }: Refusal): void {
+    const client = clientId.slice(0, 40);
+    const message = `Client "${client}" may not publish on "${topic.slice(0, 80)}".`;
+    this.#options.refused();
+    this.#options.monitor.report(code, { component: "broker", message, context: { client } });
   }
 
   #set(device: string, delivery: Delivery): void {
