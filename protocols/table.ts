@@ -302,6 +302,12 @@ export const ERRORS = {
     "A device id must match [a-z0-9][a-z0-9-]{0,30} and not be `bridge`.",
   ),
   DEVICE_UNKNOWN: gateway(305, "warning", "ignore", "No device of that id has said hello to this gateway."),
+  DEVICE_ELSEWHERE: gateway(
+    320,
+    "warning",
+    "escalate",
+    "Another gateway of the site serves this device; ask the one that the error names.",
+  ),
   TOPIC_FOREIGN: gateway(
     306,
     "error",

@@ -18,6 +18,8 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: 404,
   REQUEST_UNKNOWN: 404,
   DEVICE_UNKNOWN: 404,
+  // Misdirected: another gateway of the site answers it.
+  DEVICE_ELSEWHERE: 421,
   SHADOW_VERSION: 412,
   PAYLOAD_OVERSIZE: 413,
   RECORD_OVERSIZE: 413,

@@ -146,6 +146,9 @@ const Metric = Type.Object({
 export const Device = Type.Object({
   id: Type.String(),
   state: oneOf(["online", "offline", "unknown"]),
+  servedBy: Type.Optional(
+    Type.String({ description: "The gateway that serves it, where it is another; the rest is of before" }),
+  ),
   board: Type.String(),
   app: Type.String(),
   version: Type.String(),
@@ -287,6 +290,16 @@ export const Info = Type.Object({
       backlogBytes: Count,
       forwarded: Count,
     }),
+  ),
+  shared: Type.Optional(
+    Type.Object(
+      {
+        gateway: Type.String({ description: "This one" }),
+        gateways: Type.Array(Type.String()),
+        isSettled: Type.Boolean({ description: "False during a handover" }),
+      },
+      { description: "Where several gateways share the site's devices" },
+    ),
   ),
   totals: Type.Object({
     devices: Count,

@@ -87,10 +87,14 @@ export function addCluster(program: Command): void {
   reach(
     cluster.command("owners [device...]").description("the gateways that share devices, and whose each is"),
   )
-    .option("--prefix <text>", "before their keys in the store", "ownership")
+    .option("--site <name>", "site of gateways with a cluster section in tardigrade.yaml", "home")
+    .option("--prefix <text>", "of programs of your own: before their keys in the store")
     .action(async (devices, options) => {
       const { ownersCommand } = await import("./owners-command.ts");
-      process.exitCode = await ownersCommand(devices, reached(options));
+      process.exitCode = await ownersCommand(devices, {
+        ...reached(options),
+        prefix: options.prefix ?? `sites/${options.site}`,
+      });
     });
   reach(cluster.command("get <key>").description("read a key; exit code 1 when there is none")).action(
     async (key, options) => {

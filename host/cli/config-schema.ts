@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from "typebox";
 import { ERRORS, type ErrorCode, LIMITS, SEVERITIES, type Severity } from "../../protocols/table.ts";
+import { WEIGHT_MAX } from "../cluster/ownership/roster.ts";
 import { LINKS_MAX } from "../gateway/device-links.ts";
 import { COMPONENT_KINDS, SAMPLE_MS, THERMOMETERS } from "../gateway/firmata/component.ts";
 import { FAMILIES } from "../gateway/plain/families.ts";
@@ -121,6 +122,31 @@ const Forward = Type.Object(
     passwordEnv: Type.Optional(text("Environment variable with the password", { pattern: ENVIRONMENT_NAME })),
   },
   { ...closed, description: "Store and forward to another broker" },
+);
+
+const Cluster = Type.Object(
+  {
+    endpoints: Type.Array(text("HOST:PORT", { pattern: "^[^\\s:]+:[0-9]{1,5}$" }), {
+      minItems: 1,
+      maxItems: 16,
+      description: "Where nodes of the replicated store serve clients (tardi cluster run); name all of them",
+    }),
+    gateway: text("This gateway; no other of the site may have the name", {
+      pattern: "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$",
+    }),
+    weight: Type.Number({
+      minimum: 0.001,
+      maximum: WEIGHT_MAX,
+      default: 1,
+      description: "Its share of the devices beside the others'",
+    }),
+    leaseSeconds: whole("Devices of a gateway that died wait so long", {
+      minimum: 1,
+      maximum: 600,
+      default: 10,
+    }),
+  },
+  { ...closed, description: "Gateways that share the devices of one site; needs an external broker" },
 );
 
 const SerialLink = Type.Object(
@@ -337,6 +363,7 @@ export const ConfigSchema = Type.Object(
     plain: Plain,
     homeAssistant: Type.Optional(HomeAssistant),
     forward: Type.Optional(Forward),
+    cluster: Type.Optional(Cluster),
     limits: Limits,
     alerts: Alerts,
     log: Log,

@@ -138,7 +138,9 @@ function wrongValue(path: Path, found: unknown, schema: SchemaNode): string {
     case "object":
       return `${name} must hold keys (${Object.keys(schema.properties ?? {}).join(", ")})${not}`;
     case "array":
-      return `${name} must be a list of at most ${schema.maxItems} entries${not}`;
+      return schema.minItems === undefined
+        ? `${name} must be a list of at most ${schema.maxItems} entries${not}`
+        : `${name} must be a list of ${schema.minItems} to ${schema.maxItems} entries${not}`;
     default: {
       if (typeof found !== "string") return `${name} must be a text${not}; put it in quotes`;
       if ((schema.minLength ?? 0) > found.length) {
@@ -200,7 +202,7 @@ function withSecrets(
 
 /** What one key means for another. */
 function ruleProblems(
-  { mqtt, http, store, serial, firmata, forward, alerts }: Config,
+  { mqtt, http, store, serial, firmata, forward, cluster, alerts }: Config,
   known: Known,
   document: Document,
 ): Problem[] {
@@ -213,6 +215,12 @@ function ruleProblems(
   }
   if (mqtt.mode === "embedded" && mqtt.url !== undefined) {
     add(["mqtt", "url"], "mqtt.url is for mqtt.mode external; the embedded broker takes host and port");
+  }
+  if (cluster !== undefined && mqtt.mode !== "external") {
+    add(
+      ["cluster"],
+      "cluster needs mqtt.mode external: gateways can share only devices that all of them reach, at one broker",
+    );
   }
   const mqttPassword = mqtt.password ?? mqtt.passwordEnv;
   if ((mqtt.username === undefined) !== (mqttPassword === undefined)) {
@@ -303,6 +311,7 @@ interface SchemaNode {
   readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly minItems?: number;
   readonly maxItems?: number;
   readonly pattern?: string;
   readonly description?: string;

@@ -24,6 +24,7 @@ import { type Gateway, openGateway } from "../gateway/gateway.ts";
 import type { RuleSet } from "../gateway/plain/rule.ts";
 import type { ProxySource } from "../gateway/proxy-port.ts";
 import { REOPEN } from "../gateway/serial-link.ts";
+import type { OpenShare } from "../gateway/shared-site.ts";
 import { systemClock } from "../io/clock.ts";
 import { nodeDisk } from "../io/disk.ts";
 import { type EmbeddedBroker, openEmbeddedBroker } from "../io/mqtt-embedded.ts";
@@ -39,6 +40,7 @@ import type { StateStore } from "../store/state-store.ts";
 import { knownIn, openAccess, tlsOf } from "./access-setup.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { note, progress } from "./output.ts";
+import type { shareOf } from "./share-setup.ts";
 
 const CONFIG_FILE = "tardigrade.yaml";
 const DAY_MS = 86_400_000;
@@ -125,6 +127,9 @@ export async function runGateway(config: Config): Promise<RunningGateway> {
       ...(await gatewayOptions(config, { clock, logger, core })),
       audit: parts.audit,
       sources: await sourcesOf(config, { core, clock, meter, closers }),
+      ...(config.cluster === undefined
+        ? {}
+        : { share: await shareFor(config.site, config.cluster, { core, clock, logger, meter }) }),
       broker,
       state,
       meter,
@@ -200,9 +205,16 @@ async function gatewayOptions(
     log: { segmentBytes: store.segmentMb * MB, pendingBytesMax: config.limits.pendingMb * MB },
     limits: { devicesMax: config.limits.devices, logBytesMax: store.retentionMb * MB },
     thresholds: [...config.alerts.thresholds, ...DEFAULT_THRESHOLDS],
-    ...(forward === undefined ? {} : { forwarder: await forwarderOptions(forward, site, { logger, core }) }),
+    ...(forward === undefined
+      ? {}
+      : { forwarder: await forwarderOptions(config, forward, { logger, core }) }),
     ...(config.serial.length === 0 ? {} : { serial: await serialOptions(config.serial, core) }),
   };
+}
+
+async function shareFor(...how: Parameters<typeof shareOf>): Promise<OpenShare> {
+  const setup = await import("./share-setup.ts");
+  return setup.shareOf(...how);
 }
 
 /** What brings in devices that do not speak our protocol. */
@@ -260,14 +272,19 @@ async function serialOptions(serial: Config["serial"], core: Core) {
 }
 
 async function forwarderOptions(
+  config: Config,
   forward: NonNullable<Config["forward"]>,
-  site: string,
   { logger, core }: { readonly logger: Logger; readonly core: Core },
 ) {
   const { forwardLink } = await import("../io/mqtt-forward.ts");
-  const clientId = forward.clientId ?? `tardigrade-${site}`;
+  const clientId = `${forward.clientId}${suffixOf(config)}`;
   const backoff = backoffOf(core, RECONNECT);
   return { target: forward.url, link: forwardLink({ ...forward, clientId, logger, backoff }) };
+}
+
+/** Gateways of one site are clients of one broker, which ends the connection of who has another's name. */
+function suffixOf({ cluster }: Config): string {
+  return cluster === undefined ? "" : `-${cluster.gateway}`;
 }
 
 async function openBroker(
@@ -287,7 +304,7 @@ async function openBroker(
     const { openExternalBroker } = await import("../io/mqtt-external.ts");
     return openExternalBroker({
       url: mqtt.url ?? `mqtt://${mqtt.host}:${mqtt.port}`,
-      clientId: `tardigrade-gateway-${site}`,
+      clientId: `tardigrade-gateway-${site}${suffixOf(config)}`,
       will: { topic: bridgeTopic(site, "state"), payload: "offline" },
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),

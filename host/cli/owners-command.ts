@@ -31,7 +31,7 @@ export async function ownersCommand(devices: readonly string[], options: OwnersO
     return roster.members.length > 0 ? 0 : 1;
   }
   if (roster.members.length === 0 && live.length === 0) {
-    print(`No gateway shares devices under "${options.prefix}".`);
+    print(`No gateway shares devices under "${options.prefix}/": name the site with --site.`);
     return 1;
   }
   const all = roster.members.reduce((sum, { weight }) => sum + weight, 0);

@@ -11,3 +11,4 @@ export type {
   HistoryPoint,
   ShadowView,
 } from "../gateway/service.ts";
+export type { DeviceShare, OpenShare, ShareHost, ShareState } from "../gateway/shared-site.ts";

@@ -11,6 +11,7 @@ import type { Broker } from "../io/seams.ts";
 import type { Audit } from "./access/audit.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { GatewayService } from "./service.ts";
+import type { SharedSite } from "./shared-site.ts";
 
 export const REQUEST_BYTES_MAX = 16_384;
 /** Requests being answered; commands may take long. */
@@ -25,6 +26,7 @@ export class Bridge {
   readonly #service: GatewayService;
   readonly #monitor: ErrorMonitor;
   readonly #audit: Pick<Audit, "add"> | undefined;
+  readonly #shared: Pick<SharedSite, "isShared" | "isSpokesman" | "serves">;
   #running = 0;
 
   constructor(options: {
@@ -33,7 +35,9 @@ export class Bridge {
     readonly service: GatewayService;
     readonly monitor: ErrorMonitor;
     readonly audit?: Pick<Audit, "add"> | undefined;
+    readonly shared: Pick<SharedSite, "isShared" | "isSpokesman" | "serves">;
   }) {
+    this.#shared = options.shared;
     this.#audit = options.audit;
     this.#site = options.site;
     this.#broker = options.broker;
@@ -43,6 +47,7 @@ export class Bridge {
 
   /** A publish on bridge/request/<verb>. Never throws. */
   request(topic: string, payload: Uint8Array, sender = "somebody"): void {
+    if (!this.#isAsked(payload)) return;
     const verb = topic.slice(bridgeTopic(this.#site, "request/").length);
     if (!/^[a-z]+(\/[a-z]+)?$/.test(verb)) {
       const message = `"${verb.slice(0, 40)}" is no request; ask for one of ${VERBS.join(", ")}.`;
@@ -76,6 +81,18 @@ export class Bridge {
     }
   }
 
+  /** Of a device the gateway that serves it; of anything else the one that speaks for the site. */
+  #isAsked(payload: Uint8Array): boolean {
+    if (!this.#shared.isShared) return true;
+    try {
+      const { device } = parse(payload);
+      if (typeof device === "string") return this.#shared.serves(device);
+    } catch {
+      // What cannot be read is answered by one.
+    }
+    return this.#shared.isSpokesman;
+  }
+
   announce(): void {
     this.#retain("state", "online");
     this.#retain("info", JSON.stringify(this.#service.info()));
@@ -99,6 +116,7 @@ export class Bridge {
   }
 
   #retain(path: string, payload: string): void {
+    if (!this.#shared.isSpokesman) return;
     this.#broker.publish(bridgeTopic(this.#site, path), payload, { retain: true, qos: 1 });
   }
 

@@ -126,6 +126,12 @@ export class Commands {
     }
   }
 
+  /** Its commands end with the error; whether they were carried out is not known. */
+  abandon(device: string, error: TardigradeError): void {
+    for (const outstanding of [...(this.#outstanding.get(device)?.values() ?? [])])
+      this.#drop(outstanding)?.reject(error);
+  }
+
   close(): void {
     for (const waiting of [...this.#outstanding.values()]) {
       for (const outstanding of [...waiting.values()]) {

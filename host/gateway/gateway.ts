@@ -31,6 +31,7 @@ import { Proxies } from "./proxies.ts";
 import { serialLinks } from "./serial-links.ts";
 import { Service } from "./service-view.ts";
 import { Shadows } from "./shadows.ts";
+import { SharedSite } from "./shared-site.ts";
 import { type DurableStamps, openStamps, wallStampClock } from "./stamps.ts";
 import { StateTopics } from "./state-topics.ts";
 import { stateJson, summaryOf } from "./summary.ts";
@@ -88,6 +89,7 @@ class Running {
   readonly #deviceList: StateTopics;
   readonly #links: DeviceLinks;
   readonly #proxies: Proxies;
+  readonly #shared = new SharedSite();
   #commands!: Commands;
   #service!: Service;
   #bridge!: Bridge;
@@ -123,6 +125,7 @@ class Running {
       monitor: this.#monitor,
       meter,
       devicesMax: this.#limits.devicesMax,
+      isShared: () => this.#shared.isShared,
       send,
       heard: (device) => this.#presence.heard(device),
       opened: (device) => this.#commands.reopened(device),
@@ -176,7 +179,7 @@ class Running {
     });
     this.#proxies = new Proxies({
       ...{ ...options, monitor: this.#monitor, links: this.#links, devicesMax: this.#limits.devicesMax },
-      ...{ ingest: this.#ingest, presence: this.#presence },
+      ...{ ingest: this.#ingest, presence: this.#presence, shared: this.#shared },
       lastBoot: (device) => row(device)?.helloBoot ?? 0,
       onError: (error) => this.#bug("proxies", error),
     });
@@ -239,9 +242,10 @@ class Running {
       events: this.#events,
       forwarder: this.#forwarder,
       links: this.#links,
+      shared: this.#shared,
     });
     this.#bridge = new Bridge({
-      ...{ site, broker, service: this.#service, monitor: this.#monitor },
+      ...{ site, broker, service: this.#service, monitor: this.#monitor, shared: this.#shared },
       audit: this.#options.audit,
     });
     this.#maintenance = new Maintenance({
@@ -258,6 +262,11 @@ class Running {
       },
       onError: (error) => this.#bug("maintenance", error),
     });
+    for (const { device } of this.#options.serial?.links ?? []) this.#shared.keepLocal(device);
+    this.#shared.open(this.#options.share, {
+      ...{ clock, ingest: this.#ingest, presence: this.#presence, commands: this.#commands },
+      onGained: () => this.#announce(),
+    });
     await this.#subscribe();
     this.#links.open();
     await this.#proxies.open(this.#options.sources ?? []);
@@ -268,6 +277,7 @@ class Running {
   async abandon(): Promise<void> {
     this.#closed = true;
     for (const dispose of this.#disposers) dispose();
+    await this.#shared.close();
     await this.#proxies.close();
     this.#links.close();
     this.#presence.close();
@@ -307,6 +317,7 @@ class Running {
       site,
       monitor: this.#monitor,
       receive: (device, payload) => this.#ingest.receive(device, payload),
+      serves: (device) => this.#shared.serves(device),
       isProxied: (device) => this.#links.isProxied(device),
       availability: (device, word) => this.#presence.hint(device, word),
       patch: (device, patch) => this.#shadows.setDesired(device, patch),
@@ -339,9 +350,13 @@ class Running {
       return;
     }
     this.#monitor.clear("broker");
+    this.#announce();
+    this.#ingest.askHellos((device) => this.#shared.serves(device));
+  }
+
+  #announce(): void {
     this.#bridge.announce();
     for (const device of this.#projection.rows.keys()) this.#states.changed(device);
-    this.#ingest.askHellos();
   }
 
   #send(device: string, message: Message): void {
@@ -351,7 +366,7 @@ class Running {
 
   #publishState(device: string): void {
     const row = this.#projection.rows.get(device);
-    if (row === undefined) return;
+    if (row === undefined || !this.#shared.serves(device)) return;
     const { broker, site } = this.#options;
     const json = stateJson(row, this.#presence.state(device));
     broker.publish(stateTopic(site, device), json, { retain: true, qos: 1 });
@@ -442,6 +457,8 @@ class Running {
 
   async #close(): Promise<void> {
     if (this.#closed) return;
+    // While the log takes what it has: others wait for that.
+    await this.#shared.close();
     for (const dispose of this.#disposers) dispose();
     await this.#proxies.close();
     // First of all: its devices are offline with it, and that is to be published.

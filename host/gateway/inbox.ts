@@ -16,6 +16,8 @@ export interface InboxOptions {
   readonly site: string;
   readonly monitor: ErrorMonitor;
   readonly receive: (device: string, payload: Uint8Array) => void;
+  /** Another gateway hears the others. */
+  readonly serves: (device: string) => boolean;
   /** The gateway speaks for the device; nobody else may. */
   readonly isProxied: (device: string) => boolean;
   readonly availability: (device: string, word: string) => void;
@@ -51,6 +53,7 @@ export class Inbox {
             const device = delivery.topic.slice(this.#prefix.length, -name.length - 1);
             if (!isDeviceId(device)) return this.#refuse("DEVICE_ID_INVALID", delivery, device);
             if (own && !isOwner(delivery, device)) return this.#refuse("TOPIC_FOREIGN", delivery, device);
+            if (!this.#options.serves(device)) return;
             handle(device, delivery);
           }),
         ),

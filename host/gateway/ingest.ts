@@ -42,6 +42,8 @@ export interface IngestOptions {
   readonly monitor: ErrorMonitor;
   readonly meter: Meter;
   readonly devicesMax: number;
+  /** Other gateways serve devices of this site, too. */
+  readonly isShared: () => boolean;
   /** To the device's `down` topic. */
   readonly send: (device: string, message: Message) => void;
   /** Any valid message came from it. */
@@ -106,12 +108,21 @@ export class Ingest {
     }
   }
 
-  /** Asks every known device for a hello; after a start none has a session. */
-  askHellos(): void {
+  /** Asks known devices for a hello; after a start none has a session. */
+  askHellos(isWanted: (device: string) => boolean): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const session of this.sessions.values()) {
-      if (!session.open) this.#askHello(session, nowMs, "SESSION_UNKNOWN");
+      if (!session.open && isWanted(session.device)) this.#askHello(session, nowMs, "SESSION_UNKNOWN");
     }
+  }
+
+  /** Another gateway serves it from now on: it greets until that one answers. Should it come back, its hello says what happened meanwhile. */
+  release(device: string): void {
+    const session = this.sessions.get(device);
+    if (session === undefined || !session.open) return;
+    session.open = false;
+    session.helloWanted = false;
+    this.#options.send(device, { kind: "helloRequest", code: ERRORS.DEVICE_ELSEWHERE.number });
   }
 
   close(): void {
@@ -264,7 +275,7 @@ export class Ingest {
       return this.#welcome(newSession(device), hello, "DEVICE_LIMIT");
     }
     session ??= newSession(device);
-    const verdict = judgeHello(session, hello);
+    const verdict = judgeHello(session, hello, this.#options.isShared());
     if (verdict.kind === "refuse") {
       const message = `${device} speaks protocol ${hello.major}.${hello.minor}; update the older side.`;
       this.#refuse("PROTOCOL_VERSION", device, message);

@@ -11,6 +11,7 @@ import type { Resolution } from "./history-query.ts";
 import type { StampClock } from "./ports.ts";
 import type { ProxySource } from "./proxy-port.ts";
 import type { GatewayService } from "./service.ts";
+import type { OpenShare } from "./shared-site.ts";
 
 export interface GatewayLimits {
   readonly devicesMax: number;
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   };
   /** Devices that do not speak our protocol. */
   readonly sources?: readonly ProxySource[];
+  /** Where several gateways share the broker's devices; without it this one serves all. */
+  readonly share?: OpenShare;
   /** Told of each command and change of a shadow that came over MQTT. */
   readonly audit?: Pick<Audit, "add">;
   readonly meter: Meter;

@@ -60,6 +60,12 @@ export class PresenceBoard {
     this.#silences.set(device, silenceMs);
   }
 
+  /** Somebody else looks after it from now on, and says what it is. */
+  leave(device: string): void {
+    if (this.#devices.get(device)?.state === "online") this.#online -= 1;
+    this.#devices.delete(device);
+  }
+
   close(): void {
     this.#stop();
   }

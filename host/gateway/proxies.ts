@@ -8,6 +8,7 @@ import type { Ingest } from "./ingest.ts";
 import type { PresenceBoard } from "./presence.ts";
 import { ProxyDevice } from "./proxy-device.ts";
 import type { ProxyHost, ProxySource } from "./proxy-port.ts";
+import type { SharedSite } from "./shared-site.ts";
 
 export interface ProxiesOptions {
   readonly site: string;
@@ -20,6 +21,7 @@ export interface ProxiesOptions {
   readonly links: DeviceLinks;
   readonly ingest: Ingest;
   readonly presence: PresenceBoard;
+  readonly shared: SharedSite;
   readonly devicesMax: number;
   /** Of the device's newest hello, 0 before the first. */
   readonly lastBoot: (device: string) => number;
@@ -52,10 +54,12 @@ export class Proxies {
   }
 
   #host(): ProxyHost {
-    const { site, broker, clock, random, monitor, meter, logger, links, ingest, presence } = this.#options;
+    const { site, broker, clock, random, monitor, meter, logger, links, ingest, presence, shared } =
+      this.#options;
     return {
       ...{ site, broker, clock, random, monitor, meter, logger },
-      device: (id, handlers, { silenceMs } = {}) => {
+      serves: (id) => shared.serves(id),
+      device: (id, handlers, { silenceMs, isLocal = false } = {}) => {
         checkDeviceId(id);
         if (this.#count >= this.#options.devicesMax) {
           throw new TardigradeError("DEVICE_LIMIT", `The gateway holds ${this.#count} devices already.`);
@@ -76,6 +80,7 @@ export class Proxies {
           offline: () => presence.hint(id, "offline"),
         });
         links.add(device);
+        if (isLocal) shared.keepLocal(id);
         this.#count += 1;
         if (silenceMs !== undefined) presence.setSilence(id, silenceMs);
         return device;

@@ -50,7 +50,15 @@ export interface ProxyHost {
    * Throws DEVICE_ID_INVALID, DEVICE_LIMIT, or CONFIG_INVALID when another link speaks for that device. `silenceMs` is after
    * which silence it counts as offline, the gateway's own bound when absent; Infinity for one whose last will is the judge.
    */
-  device(id: string, handlers: ProxyHandlers, options?: { readonly silenceMs?: number }): ProxyPort;
+  device(id: string, handlers: ProxyHandlers, options?: ProxyOptions): ProxyPort;
+  /** False for a device that another gateway of the site speaks for. */
+  serves(id: string): boolean;
+}
+
+export interface ProxyOptions {
+  readonly silenceMs?: number;
+  /** It hangs at a port of this machine: no other gateway can reach it. */
+  readonly isLocal?: boolean;
 }
 
 export interface ProxySource {

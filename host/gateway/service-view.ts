@@ -28,6 +28,7 @@ import type {
   ShadowView,
 } from "./service.ts";
 import type { Patch, Shadows } from "./shadows.ts";
+import type { SharedSite } from "./shared-site.ts";
 import { summaryOf } from "./summary.ts";
 
 export const HISTORY_POINTS_MAX = 10_000;
@@ -51,6 +52,7 @@ export interface ServiceParts {
   readonly events: EventHub;
   readonly forwarder: Forwarder | undefined;
   readonly links: DeviceLinks;
+  readonly shared: SharedSite;
 }
 
 export class Service implements GatewayService {
@@ -61,7 +63,9 @@ export class Service implements GatewayService {
   }
 
   info(): GatewayInfo {
-    const { site, version, startedMs, log, projection, ingest, presence, commands, forwarder } = this.#parts;
+    const { site, version, startedMs, log, projection, ingest, presence, commands, forwarder, shared } =
+      this.#parts;
+    const share = shared.state();
     const totals = { messages: 0, readings: 0, duplicates: 0, dropped: 0 };
     for (const row of projection.rows.values()) {
       totals.messages += row.counts.messages;
@@ -80,6 +84,7 @@ export class Service implements GatewayService {
         tornBytes: log.openReport.tornBytes,
       },
       ...(forwarder === undefined ? {} : { forwarder: forwarder.info() }),
+      ...(share === undefined ? {} : { shared: share }),
       totals: {
         devices: projection.rows.size,
         online: presence.onlineCount,
@@ -134,7 +139,11 @@ export class Service implements GatewayService {
     const { projection, presence } = this.#parts;
     const row = projection.rows.get(id);
     if (row === undefined) return undefined;
-    return summaryOf(row, { state: presence.state(id), duplicates: projection.duplicates(row) });
+    const servedBy = this.#parts.shared.servedBy(id);
+    return {
+      ...summaryOf(row, { state: presence.state(id), duplicates: projection.duplicates(row) }),
+      ...(servedBy === undefined ? {} : { servedBy }),
+    };
   }
 
   history(query: Parameters<GatewayService["history"]>[0]): readonly HistoryPoint[] {
@@ -173,11 +182,17 @@ export class Service implements GatewayService {
     return this.#parts.shadows.view(id);
   }
 
-  setDesired(id: string, patch: Patch, options: { readonly ifVersion?: number } = {}): Promise<ShadowView> {
+  async setDesired(
+    id: string,
+    patch: Patch,
+    options: { readonly ifVersion?: number } = {},
+  ): Promise<ShadowView> {
+    this.#parts.shared.mustServe(id);
     return this.#parts.shadows.setDesired(id, patch, options);
   }
 
-  command(id: string, command: Parameters<GatewayService["command"]>[1]): Promise<CommandView> {
+  async command(id: string, command: Parameters<GatewayService["command"]>[1]): Promise<CommandView> {
+    this.#parts.shared.mustServe(id);
     return this.#parts.commands.run(id, command);
   }
 

@@ -20,6 +20,8 @@ export interface MetricSummary {
 export interface DeviceSummary {
   readonly id: string;
   readonly state: DeviceState;
+  /** The gateway that serves it, where it is another: what stands here is of before. */
+  readonly servedBy?: string;
   readonly board: string;
   readonly app: string;
   readonly version: string;
@@ -182,6 +184,14 @@ export interface GatewayInfo {
     readonly cursor: number;
     readonly backlogBytes: number;
     readonly forwarded: number;
+  };
+  /** Where several gateways share the site. */
+  readonly shared?: {
+    /** This one. */
+    readonly gateway: string;
+    readonly gateways: readonly string[];
+    /** False during a handover. */
+    readonly isSettled: boolean;
   };
   readonly totals: {
     readonly devices: number;

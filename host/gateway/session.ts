@@ -156,7 +156,8 @@ export type HelloVerdict =
       readonly gaps: readonly Gap[];
     };
 
-export function judgeHello(session: Session, hello: Hello): HelloVerdict {
+/** `isShared`: another gateway of the site may have stored what is not here. */
+export function judgeHello(session: Session, hello: Hello, isShared = false): HelloVerdict {
   if (hello.major !== PROTOCOL_MAJOR) return { kind: "refuse" };
   if (session.open && session.recentSessions.includes(hello.session)) return { kind: "repeat" };
   const { oldestBoot, oldestSeq } = hello;
@@ -177,7 +178,7 @@ export function judgeHello(session: Session, hello: Hello): HelloVerdict {
     return { kind: "accept", boot: session.boot, seq: session.seq, replaced, gaps };
   }
   const from = oldestBoot === session.boot ? session.seq + 1 : 1;
-  if (before.seq >= from) gaps.push(gapTo(before, from, "missing"));
+  if (before.seq >= from) gaps.push(gapTo(before, from, isShared ? "adopted" : "missing"));
   return { kind: "accept", ...before, replaced, gaps };
 }
 

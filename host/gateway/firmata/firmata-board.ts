@@ -52,10 +52,14 @@ export class FirmataBoard {
   /** Throws as ProxyHost.device() does. */
   constructor(options: FirmataBoardOptions) {
     this.#options = options;
-    this.#port = options.host.device(options.binding.device, {
-      onDesired: (entries) => this.#desired(entries),
-      onCommand: async (name, args) => this.#command(name, args),
-    });
+    this.#port = options.host.device(
+      options.binding.device,
+      {
+        onDesired: (entries) => this.#desired(entries),
+        onCommand: async (name, args) => this.#command(name, args),
+      },
+      { isLocal: true },
+    );
   }
 
   open(): void {

@@ -87,7 +87,7 @@ export class PlainSource implements ProxySource {
   }
 
   #take(decoder: Decoder, decoded: Decoded | undefined, retained: boolean): void {
-    if (decoded === undefined) return;
+    if (decoded === undefined || !this.#host.serves(decoded.device)) return;
     const device = this.#devices.get(decoded.device) ?? this.#welcome(decoder, decoded);
     if (device === undefined) return;
     if (device.name !== decoded.name) {

@@ -6,6 +6,7 @@ import { ANONYMOUS } from "../../../host/gateway/access/principal.ts";
 import { topicRules } from "../../../host/gateway/acl.ts";
 import { Bridge } from "../../../host/gateway/bridge.ts";
 import { ErrorMonitor } from "../../../host/gateway/error-monitor.ts";
+import { SharedSite } from "../../../host/gateway/shared-site.ts";
 import { systemClock } from "../../../host/io/clock.ts";
 import { type EmbeddedBroker, openEmbeddedBroker } from "../../../host/io/mqtt-embedded.ts";
 import { TardigradeError } from "../../../protocols/error.ts";
@@ -31,7 +32,7 @@ describe("an error over MQTT", () => {
     });
     service = fakeService();
     monitor = new ErrorMonitor({ ...options, clock: systemClock() });
-    const bridge = new Bridge({ site: SITE, broker, service, monitor });
+    const bridge = new Bridge({ site: SITE, broker, service, monitor, shared: new SharedSite() });
     await broker.subscribe(`tardi/${SITE}/bridge/request/#`, ({ topic, payload }) =>
       bridge.request(topic, payload),
     );

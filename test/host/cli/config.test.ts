@@ -89,6 +89,16 @@ alerts:
     });
   });
 
+  test("names the cluster through which gateways share devices", () => {
+    const text = `
+mqtt: { mode: external, url: mqtt://broker:1883 }
+cluster: { endpoints: ["10.0.0.1:7201"], gateway: attic }
+`;
+    expect(loadConfig(text, "t.yaml").cluster).toEqual({
+      ...{ endpoints: ["10.0.0.1:7201"], gateway: "attic", weight: 1, leaseSeconds: 10 },
+    });
+  });
+
   test("may use aliases, whose sections stay apart", () => {
     const { mqtt, http } = loadConfig("mqtt: &a { host: localhost }\nhttp: *a\n", "t.yaml");
     expect([mqtt.port, http.port]).toEqual([1883, 8080]);
@@ -169,7 +179,7 @@ data: 5
       t.yaml:3:3: unknown key "prot" in mqtt. Did you mean "port"? Allowed: mode, host, port, url, username, password, passwordEnv, tls
       t.yaml:4:9: mqtt.port must be a whole number from 0 to 65535, not "abc"
       t.yaml:5:9: mqtt.mode must be one of embedded, external, not "externl"; did you mean "external"?
-      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, firmata, plain, homeAssistant, forward, limits, alerts, log
+      t.yaml:6:1: unknown key "htpp" in the file. Did you mean "http"? Allowed: site, data, mqtt, http, store, serial, firmata, plain, homeAssistant, forward, cluster, limits, alerts, log
       t.yaml:7:14: log.level must be one of trace, debug, info, warn, error, fatal, silent, not "inf"; did you mean "info"?
       t.yaml:10:14: alerts.thresholds[0].code must be a known one, not "DISK_FUL"; did you mean "DISK_FULL"?
       t.yaml:10:35: alerts.thresholds[0].perMinute must be a whole number from 1 to 1000000, not 0
@@ -236,6 +246,7 @@ firmata:
       "serial links that cannot be",
       "serial:\n  - {port: '', device: bridge, baud: 1}\n  - {prot: /dev/a, device: Two}\n  - /dev/ttyACM0\n",
     ],
+    ["a cluster that cannot be", "cluster: {endpoints: [], gateway: 'a b', weight: 0, leaseSeconds: 0.5}\n"],
     ["a long text", `site: ${"x".repeat(100)}\ndata: ${"y".repeat(1025)}\n`],
   ])("with %s", (_, text) => {
     expect(transcript(text)).toMatchSnapshot();
@@ -256,6 +267,7 @@ firmata:
     ["two tokens", `http:\n  token: ${SECRET}\n  tokenFile: t\n  tokenEnv: T\n`],
     ["variables that are not set", "mqtt: {username: u, passwordEnv: P}\nhttp: {tokenEnv: T}\n"],
     ["a token that can be guessed", "http: {token: abc}\n"],
+    ["gateways that share nothing", "cluster: {endpoints: ['127.0.0.1:7201'], gateway: attic}\n"],
   ])("by its rules: %s", (_, text) => {
     expect(transcript(text)).toMatchSnapshot();
   });

@@ -176,6 +176,11 @@ describe("hellos", () => {
     expect(judge(session, telemetry(9))).toBe("accept");
   });
 
+  test("where gateways share a site, another may have stored it", () => {
+    const verdict = judgeHello(at(5), hello({ uptimeUs: 9000, oldestSeq: 9 }), true);
+    expect(verdict).toMatchObject({ seq: 8, gaps: [{ from: 6, to: 8, reason: "adopted" }] });
+  });
+
   test("a warm reset drains the older boot first", () => {
     const session = at(5);
     expect(greet(session, hello({ boot: 2, oldestBoot: 1, oldestSeq: 4 }))).toMatchObject({

@@ -45,7 +45,16 @@ test("each device has one owner at most, whatever ends, and one in the end", asy
     await until("the silent one has none", () => share(1) === 0);
     await until("the others have all", () => owners() === DEVICES.length);
     const endpoints = nodes.endpoints.flatMap((at) => ["--endpoint", at]);
-    const told = await run(process.execPath, [MAIN, "cluster", "owners", ...endpoints, "--json", "device-7"]);
+    const told = await run(process.execPath, [
+      MAIN,
+      "cluster",
+      "owners",
+      ...endpoints,
+      "--prefix",
+      "ownership",
+      "--json",
+      "device-7",
+    ]);
     expect(JSON.parse(told.stdout)).toEqual({
       isSettled: true,
       members: ["attic", "cellar"].map((id) => ({ id, weight: 1, isLive: true })),
