@@ -19,6 +19,7 @@ import {
   TYPE_INT,
   TYPE_LIST,
   TYPE_TEXT,
+  TYPE_U64,
   TYPE_UINT,
   tokenStore,
 } from "../../assembly/codec/token";
@@ -48,6 +49,9 @@ export function buildStart(ofKind: u32): void {
 }
 export function buildUint(key: u8, value: u64): void {
   put(TYPE_UINT, key, 0, value);
+}
+export function buildU64(key: u8, value: u64): void {
+  put(TYPE_U64, key, 0, value);
 }
 export function buildInt(key: u8, value: i64): void {
   put(TYPE_INT, key, 0, <u64>value);

@@ -20,6 +20,7 @@ import {
   built,
   VALUE_NONE,
 } from "./build";
+import { clockStamp } from "./clock";
 import { hal_app_command, hal_app_read, hal_app_write } from "./hal";
 import { linkSend } from "./link";
 import { reserve } from "./memory";
@@ -177,6 +178,7 @@ export function commandsSend(): void {
     buildUint(1, load<u32>(at, 8));
     buildUint(2, load<u32>(at, 12));
     if (load<u32>(at, 16) != VALUE_NONE) buildValue(3, load<u32>(at, 16), load<f64>(at));
+    clockStamp();
     const length = buildEnd();
     if (length >= 0 && linkSend(built(), length) != 0) return;
     store<u32>(at, 1, 20);

@@ -20,6 +20,7 @@ import {
 } from "../../assembly/errors/codes.generated";
 import { appEnter, appLeave, IN_COMMAND, IN_SHADOW, IN_TIMER } from "./app";
 import { bootCount, bootNumber, bootStart } from "./boot";
+import { clockHear } from "./clock";
 import { commandAnswer, commandId, commandIsRestart, commandRun, commandsSend } from "./commands";
 import { crashLogHealthy, crashLogOpen, crashLogTell, SYSTEM, SYSTEM_BYTES } from "./crash-log";
 import { hal_app_shadow, hal_app_timer, hal_link_kind, hal_now_us, hal_panic } from "./hal";
@@ -38,7 +39,7 @@ import {
 } from "./link";
 import { RETAINED_BASE, retainedBytes } from "./memory";
 import { outboxCount, outboxDropped, outboxInFlight, outboxNextSequence } from "./outbox";
-import { parse, parseFind, parseUint } from "./parse";
+import { parse, parseUint } from "./parse";
 import { pinsAnnounce, pinsDeadline, pinsSend } from "./pins";
 import {
   sessionAcknowledged,
@@ -139,8 +140,9 @@ export function link_receive(length: i32): void {
 
 function dispatch(ptr: usize, length: i32): void {
   const kind = parse(ptr, length);
+  let status = kind < 0 ? kind : clockHear();
   if (kind == <i32>KIND_DURABLE_ACK) {
-    sessionAcknowledged(<u32>parseUint(1), <u32>parseUint(2), parseFind(3) >= 0 && parseUint(3) != 0);
+    sessionAcknowledged(<u32>parseUint(1), <u32>parseUint(2), parseUint(3) != 0);
   } else if (kind == <i32>KIND_WELCOME) {
     sessionWelcome(
       <u32>parseUint(1),
@@ -154,10 +156,11 @@ function dispatch(ptr: usize, length: i32): void {
     linkReceipt(<u32>parseUint(1), <u32>parseUint(2), <u32>parseUint(3));
   else if (kind == <i32>KIND_SHADOW && parseUint(1) == 0) applyShadow();
   else if (kind == <i32>KIND_COMMAND) runCommand();
-  else refuse(kind < 0 ? -kind : MESSAGE_KIND);
+  else if (kind >= 0) status = -MESSAGE_KIND;
+  if (status < 0) refuse(-status);
 }
 
-/** Reports the first refused message and then each power of two, so that noise on the line is no flood of records. */
+/** Reports the first refused message or stamp and then each power of two, so that noise on the line is no flood of records. */
 function refuse(code: i32): void {
   refused += 1;
   if ((refused & (refused - 1)) != 0)
@@ -217,7 +220,7 @@ function serveLink(now: u64): void {
 }
 
 /** Figures for tests and status lines: 0 boot, 1 readings produced, 2 readings dropped, 3 messages held, 4 in flight, 5 traps,
- * 6 next sequence, 7 session open, 8 readings in the batch, 9 damaged frames, 10 refused messages, 11 why the app is stopped. */
+ * 6 next sequence, 7 session open, 8 readings in the batch, 9 damaged frames, 10 refused messages and stamps, 11 why the app is stopped. */
 export function figure(which: u32): f64 {
   switch (which) {
     case 0:

@@ -12,7 +12,7 @@
  */
 import { hal_retained_bytes } from "./hal";
 
-export const RETAINED_BASE: usize = 0x2b00;
+export const RETAINED_BASE: usize = 0x2b40;
 /** Two headers and a ring that holds a few messages of the greatest length. */
 const RETAINED_MIN: u32 = 0x1000;
 const RETAINED_MAX: u32 = 0xc000;

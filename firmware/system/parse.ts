@@ -15,7 +15,7 @@ import {
   tokenValue,
 } from "../../assembly/codec/token";
 import { VALUE_BOOL, VALUE_NONE, VALUE_NUMBER } from "./build";
-import { tokens } from "./tokens";
+import { STAMP_KEY, tokens } from "./tokens";
 
 let count: i32 = 0;
 
@@ -41,6 +41,11 @@ export function parseIsElement(index: i32): bool {
 export function parseUint(key: u8): u64 {
   const index = parseFind(key);
   return index < 0 ? 0 : tokenValue(at(index));
+}
+/** The stamp, 0 for none. It is a message's last field, behind its list, where parseFind() does not look. */
+export function parseStamp(): u64 {
+  const last = at(count - 1);
+  return tokenKey(last) == STAMP_KEY ? tokenValue(last) : 0;
 }
 export function parseLength(index: i32): u32 {
   return tokenLength(at(index));

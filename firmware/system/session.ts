@@ -19,6 +19,7 @@ import {
 import { BACKOFF_EXPONENTIAL, backoffUs, JITTER_EQUAL } from "../../assembly/resilience/retry";
 import { bootLossStated, bootLost, bootLostTo, bootNumber } from "./boot";
 import { buildEnd, buildStart, buildText, buildUint, built } from "./build";
+import { clockStamp } from "./clock";
 import { helloCommands } from "./commands";
 import { hal_capabilities, hal_identity, hal_now_us, hal_random, hal_reset_reason } from "./hal";
 import { linkReset, linkSend, linkSendControl } from "./link";
@@ -180,6 +181,7 @@ function sendDrop(now: u64): i32 {
   buildUint(3, now);
   buildUint(4, outboxDropFrom());
   buildUint(5, outboxDropReadings());
+  clockStamp();
   const length = buildEnd();
   return length < 0 ? length : linkSend(built(), length);
 }

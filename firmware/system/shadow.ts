@@ -17,6 +17,7 @@ import {
   VALUE_BOOL,
   VALUE_NUMBER,
 } from "./build";
+import { clockStamp } from "./clock";
 import { hal_app_read } from "./hal";
 import { linkSend } from "./link";
 import { reserve } from "./memory";
@@ -109,6 +110,7 @@ export function shadowSend(): void {
     buildText(0, at + 16, <i32>load<u32>(at, 12));
     buildValue(1, load<u32>(at, 8), load<f64>(at));
   }
+  clockStamp();
   const length = buildEnd();
   if (length < 0 || linkSend(built(), length) == 0) unreported = false;
 }

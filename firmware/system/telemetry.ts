@@ -33,6 +33,7 @@ import {
   built,
   VALUE_NONE,
 } from "./build";
+import { clockStamp } from "./clock";
 import { hal_app_read } from "./hal";
 import { reserve } from "./memory";
 import { BATCH, MONITOR, outboxNextSequence, outboxPush } from "./outbox";
@@ -145,6 +146,7 @@ export function sequencedStart(kind: u32, uptimeUs: u64): void {
 
 /** Ends it: the number of messages dropped to make room, or the negative of a code. */
 export function sequencedEnd(readings: u32): i32 {
+  clockStamp();
   const length = buildEnd();
   return length < 0 ? length : outboxPush(built(), <u32>length, readings);
 }

@@ -36,10 +36,10 @@ afterAll(() => {
 });
 
 describe("images", () => {
-  test("base and greenhouse keep within 34 KB of flash and 24 KB of RAM, the app within 8 KB", async () => {
+  test("base and greenhouse keep within 35 KB of flash and 24 KB of RAM, the app within 8 KB", async () => {
     const { base, app } = await nativeBuild(GREENHOUSE);
     expect(app.flashBytes).toBeLessThanOrEqual(8 * KB);
-    expect(base.flashBytes + app.flashBytes).toBeLessThanOrEqual(34 * KB);
+    expect(base.flashBytes + app.flashBytes).toBeLessThanOrEqual(35 * KB);
     expect(base.ramBytes + app.ramBytes).toBeLessThanOrEqual(24 * KB);
     expect(base.ramBytes).toBeGreaterThan(PICO.stackBytes + PICO.retainedBytes);
   });

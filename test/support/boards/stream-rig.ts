@@ -27,6 +27,8 @@ export class StreamRig {
   /** False: the line is cut, both ways. */
   connected = true;
   window = 8;
+  /** What a welcome says of the time; by default nothing, so that the board stamps nothing. */
+  time: { readonly wallMs: number; readonly hlc?: bigint } = { wallMs: 0 };
   /** Changes bytes on their way to the gateway, as a bad line does. */
   noise: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes;
   #durable = { boot: 0, seq: 0 };
@@ -68,7 +70,7 @@ export class StreamRig {
     if (message.kind === "hello") {
       const { session } = message;
       if (this.#durable.boot === 0) this.#durable = { boot: message.oldestBoot, seq: message.oldestSeq - 1 };
-      this.send({ kind: "welcome", session, code: 0, ...this.#durable, window: this.window, wallMs: 0 });
+      this.send({ kind: "welcome", session, code: 0, ...this.#durable, window: this.window, ...this.time });
     } else if ("seq" in message && "uptimeUs" in message) this.#sequenced(message);
   }
 
@@ -92,17 +94,28 @@ export class StreamRig {
   }
 
   /** Runs a command of the app and waits for its answer; throws when there is none. */
-  async command(name: string, args: Readonly<Record<string, number>> = {}): Promise<CommandResult> {
+  async command(
+    name: string,
+    args: Readonly<Record<string, number>> = {},
+    stamp: { readonly hlc?: bigint } = {},
+  ): Promise<CommandResult> {
     this.#commands += 1;
     const id = this.#commands;
     const list = Object.entries(args).map(([key, value]) => ({ key, value }));
     const find = () => this.of("commandResult").find((result) => result.id === id);
-    this.send({ kind: "command", id, name, args: list });
+    this.send({ kind: "command", id, name, args: list, ...stamp });
     if (!(await this.until(ANSWER_MS, () => find() !== undefined)))
       throw new Error(
         `${name} was not answered; ${this.received.length} messages, ${this.errors.length} errors`,
       );
     return find() as CommandResult;
+  }
+
+  /** Asks for another hello, whose welcome says `time`, and waits for what the board says then. */
+  async greetAgain(time: StreamRig["time"]): Promise<void> {
+    this.time = time;
+    this.send({ kind: "helloRequest", code: 0 });
+    await this.open();
   }
 
   /** Until the session is open and the board has told its state. */
