@@ -23,7 +23,6 @@
  */
 import { TardigradeError } from "../../../protocols/error.ts";
 import { ERRORS } from "../../../protocols/table.ts";
-import { createBackoff } from "../../core/policy/backoff.ts";
 import type { CallScope, ExecuteOptions, Work } from "../../core/policy/call.ts";
 import { type Observable, Reporter } from "../../core/policy/events.ts";
 import {
@@ -39,9 +38,9 @@ import {
 import { createRateLimit, type RateLimit } from "../../core/policy/rate-limit.ts";
 import type { KvClient } from "../client/kv-client.ts";
 import { KEY_BYTES_MAX } from "../kv/limits.ts";
-import { FleetClock } from "./fleet-clock.ts";
+import { Asking } from "./asking.ts";
 import { HeldTokens } from "./held-tokens.ts";
-import { decodeQuota, encodeQuota, FIRST_QUOTA, grantOf, type Quota, type QuotaLimits } from "./quota.ts";
+import type { QuotaLimits } from "./quota.ts";
 
 export interface FleetRateLimitOptions extends CommonOptions {
   readonly kv: Pick<KvClient, "get" | "put">;
@@ -99,15 +98,6 @@ interface Waiting {
 
 const US_PER_MS = 1000;
 const COUNT = { min: 1, max: 1_000_000 } as const;
-const ASK_MS_MIN = 5;
-/** Asks within a batch's time. */
-const ASKS = 5;
-/** An ask that is not answered for so long, or for a batch's time, is taken for one that fails. */
-const OVERDUE_MS_MIN = 1_000;
-/** Of one ask that others always come before. */
-const TRIES = 4;
-const BACKOFF = { baseMs: 20, capMs: 2_000 } as const;
-const CONFLICT = { baseMs: 2, capMs: 50 } as const;
 const LIMITED = -ERRORS.RATE_LIMITED.number;
 const ARGUMENT = -ERRORS.ARGUMENT.number;
 
@@ -121,30 +111,16 @@ class SharedRateLimit implements FleetRateLimit {
   readonly #seams: PolicySeams;
   readonly #options: FleetRateLimitOptions;
   readonly #limits: QuotaLimits;
-  readonly #batchMs: number;
-  readonly #askMs: number;
-  readonly #jitterMs: number;
-  readonly #overdueMs: number;
   readonly #waitingMax: number;
   readonly #reporter: Reporter<FleetRateEvents>;
-  readonly #fleet = new FleetClock();
   readonly #held: HeldTokens;
   readonly #alone: RateLimit | undefined;
-  readonly #backoff;
-  readonly #conflictMs;
+  readonly #asking: Asking;
   readonly #waiting: Waiting[] = [];
-  /** The account as this member left it, or read it last. */
-  #known: { readonly quota: Quota; readonly revision: number } | undefined;
-  #isAsking = false;
-  #alarm: (() => void) | undefined;
   #aloneAlarm: (() => void) | undefined;
-  /** Not before. */
-  #nextAskMs = Number.NEGATIVE_INFINITY;
   /** The most that one call asked for and did not get. */
   #least = 1;
   #isShort = false;
-  #failures = 0;
-  #failure: Error | undefined;
   #isOpen = true;
 
   constructor(seams: PolicySeams, options: FleetRateLimitOptions) {
@@ -172,16 +148,21 @@ class SharedRateLimit implements FleetRateLimit {
     this.#seams = seams;
     this.#options = options;
     this.#limits = { limit, burst, periodUs: periodMs * US_PER_MS };
-    this.#batchMs = batchMs;
-    // Often enough that a burst does not fill up in between.
-    const fillMs = (burst * periodMs) / limit / 4;
-    this.#askMs = Math.max(ASK_MS_MIN, Math.min(batchMs / ASKS, fillMs));
-    this.#jitterMs = Math.min(batchMs / 2, fillMs);
-    this.#overdueMs = Math.max(batchMs, OVERDUE_MS_MIN);
     this.#waitingMax = waitingMax;
     this.#held = new HeldTokens(batchMs / 2);
-    this.#backoff = createBackoff(seams, BACKOFF);
-    this.#conflictMs = createBackoff(seams, CONFLICT);
+    const asked = { name: this.name, kv: options.kv, key: options.key, limits: this.#limits, batchMs };
+    this.#asking = new Asking(seams, asked, {
+      wanted: (nowMs) => this.#wanted(nowMs),
+      isWaitedFor: () => this.#waiting.length > 0,
+      least: () => this.#least,
+      forgetLeast: () => {
+        this.#least = 1;
+      },
+      granted: (tokens, ask) => this.#granted(tokens, ask),
+      answered: () => this.#serve(),
+      unreachable: (error) => this.#reporter.tell("unreachable", { error }, "unreachable"),
+      reachable: () => this.#reporter.tell("reachable", {}, "reachable"),
+    });
     if (aloneLimit > 0)
       this.#alone = createRateLimit(seams, { limit: aloneLimit, periodMs, name: `${this.name} alone` });
   }
@@ -203,7 +184,7 @@ class SharedRateLimit implements FleetRateLimit {
       limit: this.#limits.limit,
       held,
       waiting: this.#waiting.length,
-      isReachable: this.#failure === undefined,
+      isReachable: this.#asking.failure === undefined,
       retryAfterMs: held > 0 ? 0 : this.#retryAfterMs(),
     };
   }
@@ -231,8 +212,7 @@ class SharedRateLimit implements FleetRateLimit {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#alarm?.();
-    this.#alarm = undefined;
+    this.#asking.close();
     this.#aloneAlarm?.();
     this.#alone?.close();
     for (const { fail } of this.#waiting.splice(0)) fail(closedError(this.name));
@@ -250,29 +230,32 @@ class SharedRateLimit implements FleetRateLimit {
     this.#held.asked(tokens, nowMs);
     const isTaken = this.#held.take(tokens, nowMs);
     if (!isTaken) this.#short(tokens);
-    else if (this.#wanted(nowMs) > 0) this.#askSoon();
+    else if (this.#wanted(nowMs) > 0) this.#asking.soon();
     if (isTaken) return 0;
-    return this.#failure === undefined ? LIMITED : (this.#alone?.tryAcquire(tokens) ?? LIMITED);
+    return this.#asking.failure === undefined ? LIMITED : (this.#alone?.tryAcquire(tokens) ?? LIMITED);
   }
 
   #short(tokens: number): void {
     this.#least = Math.max(this.#least, tokens);
     this.#isShort = true;
-    this.#askSoon();
+    this.#asking.soon();
   }
 
   #refusal(): TardigradeError {
     const retryAfterMs = this.#retryAfterMs();
-    const why = this.#failure === undefined ? "is used up" : `cannot be asked for (${this.#failure.message})`;
+    const why =
+      this.#asking.failure === undefined
+        ? "is used up"
+        : `cannot be asked for (${this.#asking.failure.message})`;
     return new TardigradeError(
       "RATE_LIMITED",
       `The fleet's rate limit of ${this.#limits.limit} each ${this.#limits.periodUs / US_PER_MS} ms ${why}; retry after ${Math.ceil(retryAfterMs)} ms.`,
-      { cause: this.#failure, context: { component: this.name, retryAfterMs } },
+      { cause: this.#asking.failure, context: { component: this.name, retryAfterMs } },
     );
   }
 
   #retryAfterMs(): number {
-    return Math.max(1, this.#nextAskMs - this.#nowMs);
+    return Math.max(1, this.#asking.waitMs());
   }
 
   // ---- calls that wait
@@ -304,7 +287,7 @@ class SharedRateLimit implements FleetRateLimit {
 
   #serve(): void {
     while (this.#waiting.length > 0 && this.#mayGo()) (this.#waiting[0] as Waiting).go();
-    if (this.#waiting.length > 0 && this.#failure !== undefined && this.#alone !== undefined)
+    if (this.#waiting.length > 0 && this.#asking.failure !== undefined && this.#alone !== undefined)
       this.#serveAlone(this.#alone.waitMs());
   }
   #serveAlone(delayMs: number): void {
@@ -315,7 +298,7 @@ class SharedRateLimit implements FleetRateLimit {
   }
   #mayGo(): boolean {
     if (this.#held.take(1, this.#nowMs)) return true;
-    return this.#failure !== undefined && this.#alone?.tryAcquire() === 0;
+    return this.#asking.failure !== undefined && this.#alone?.tryAcquire() === 0;
   }
 
   // ---- asking
@@ -328,142 +311,10 @@ class SharedRateLimit implements FleetRateLimit {
     return held < need / 2 ? need - held : 0;
   }
 
-  #askSoon(): void {
-    if (!this.#isOpen || this.#isAsking || this.#alarm !== undefined) return;
-    const delayMs = Math.max(0, this.#nextAskMs - this.#nowMs);
-    this.#alarm = this.#seams.clock.alarm(
-      delayMs,
-      () => {
-        this.#alarm = undefined;
-        void this.#ask();
-      },
-      // Nobody waits for it: a program may end.
-      { background: this.#waiting.length === 0 },
-    );
-  }
-
-  async #ask(): Promise<void> {
-    this.#isAsking = true;
-    const overdue = this.#seams.clock.alarm(this.#overdueMs, () => this.#overdue(), { background: true });
-    try {
-      await this.#askOnce();
-      if (this.#failure !== undefined && this.#isOpen) {
-        this.#failure = undefined;
-        this.#reporter.tell("reachable", {}, "reachable");
-      }
-      this.#failures = 0;
-    } catch (error) {
-      this.#failed(error as Error);
-    } finally {
-      overdue();
-      this.#isAsking = false;
-    }
-    if (!this.#isOpen) return;
-    this.#serve();
-    if (this.#wanted(this.#nowMs) > 0) this.#askSoon();
-  }
-
-  async #askOnce(): Promise<void> {
-    for (let tries = 1; this.#isOpen; tries += 1) {
-      const { quota, revision } = this.#known ?? (await this.#read());
-      const sentMs = this.#nowMs;
-      this.#nextAskMs = sentMs + this.#askMs;
-      const least = this.#least;
-      const wanted = this.#wanted(sentMs);
-      if (wanted <= 0) return;
-      const ask = { nowUs: this.#fleet.nowUs(sentMs), wanted, least };
-      const grant = grantOf(quota, this.#limits, ask);
-      if (grant.tokens === 0 && least > 1) {
-        // What there is serves smaller calls meanwhile, and adds up; who wants many asks again.
-        this.#least = 1;
-        tries -= 1;
-        continue;
-      }
-      if (grant.tokens === 0) {
-        this.#nextAskMs = Math.max(this.#nextAskMs, sentMs + grant.waitUs / US_PER_MS);
-        this.#scatter();
-        // Others may have changed it until then, or taken it away.
-        this.#known = undefined;
-        return;
-      }
-      // Until it is answered nobody knows whether the account stands.
-      this.#known = undefined;
-      const put = await this.#options.kv.put(this.#options.key, encodeQuota(grant.quota), {
-        when: { revision },
-      });
-      if (put.done) {
-        this.#known = { quota: grant.quota, revision: put.revision };
-        this.#granted(grant.tokens, { sentMs, least });
-        if (grant.tokens < wanted) this.#scatter();
-        return;
-      }
-      if (tries >= TRIES) return;
-      // Who was overtaken tries at once: he has waited already.
-      if (tries > 1) await this.#pause(this.#conflictMs(tries));
-    }
-  }
-
-  #granted(tokens: number, ask: { readonly sentMs: number; readonly least: number }): void {
-    const untilMs = ask.sentMs + this.#batchMs;
-    if (this.#nowMs >= untilMs) {
-      throw new TardigradeError(
-        "TIMED_OUT",
-        `The store answers after ${Math.round(this.#nowMs - ask.sentMs)} ms, when a batch of ${this.#batchMs} ms has lapsed; give batchMs several times what an answer takes.`,
-        { context: { component: this.name } },
-      );
-    }
-    this.#held.add(tokens, untilMs);
+  #granted(tokens: number, ask: { readonly untilMs: number; readonly least: number }): void {
+    this.#held.add(tokens, ask.untilMs);
     if (this.#least === ask.least) this.#least = 1;
     this.#isShort = false;
     if (this.#reporter.isHeard) this.#reporter.tell("granted", { tokens }, "granted");
-  }
-
-  async #read(): Promise<{ readonly quota: Quota; readonly revision: number }> {
-    const { kv, key } = this.#options;
-    const item = await kv.get(key);
-    const quota = item === undefined ? FIRST_QUOTA : decodeQuota(item.value);
-    if (quota === undefined) {
-      throw new TardigradeError(
-        "FORMAT_VERSION",
-        `What stands under ${key} is no account of a rate limit that this version reads; give the limit another key.`,
-        { context: { component: this.name } },
-      );
-    }
-    this.#fleet.observe(quota.fleetUs, this.#nowMs);
-    this.#known = { quota, revision: item?.modRevision ?? 0 };
-    return this.#known;
-  }
-
-  /** It may be answered yet; until then it is as if it were not. */
-  #overdue(): void {
-    if (!this.#isOpen) return;
-    this.#away(
-      new TardigradeError("TIMED_OUT", `The store has not answered for ${this.#overdueMs} ms.`, {
-        context: { component: this.name },
-      }),
-    );
-    this.#serve();
-  }
-
-  #away(error: Error): void {
-    const isFirst = this.#failure === undefined;
-    this.#failure = error;
-    if (isFirst && this.#isOpen) this.#reporter.tell("unreachable", { error }, "unreachable");
-  }
-
-  #failed(error: Error): void {
-    this.#known = undefined;
-    this.#failures += 1;
-    this.#nextAskMs = this.#nowMs + this.#backoff(this.#failures);
-    this.#away(error);
-  }
-
-  /** Where tokens are scarce: else who is nearest to the store would be there first each time that one is free. */
-  #scatter(): void {
-    this.#nextAskMs += (this.#seams.random.u32() / 2 ** 32) * this.#jitterMs;
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#seams.clock.alarm(ms, resolve, { background: true }));
   }
 }
