@@ -17,7 +17,5 @@ export interface StampClock {
   last(): bigint;
   /** Takes in a stamp of another machine. How far ahead it may be is judged by the caller. */
   receive(stamp: bigint): void;
-  /** A bound so far ahead of what is known now. */
-  reserve(aheadMs: number): bigint;
   boundPersisted(bound: bigint): void;
 }

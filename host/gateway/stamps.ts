@@ -2,10 +2,11 @@
  * The gateway's stamps, each above every one before, over restarts too, whatever became of the wall clock meanwhile.
  *
  * A clock in memory (the core's hybrid logical clock, or the one below) gives them. What it has given when the process is killed nobody knows, so an upper
- * bound is on disk before any stamp near it is given (Kulkarni et al., section 5, and as CockroachDB keeps it): reserved AHEAD_MS ahead, renewed while
+ * bound is on disk before any stamp near it is given (Kulkarni et al., section 5, and as CockroachDB keeps it): reserved AHEAD_MS ahead of the wall clock, renewed while
  * RENEW_MS of it are left, and the next run begins above it. So after a kill stamps may run AHEAD_MS ahead of the wall clock, half of what other
- * machines put up with; after an orderly end they do not, since the last stamp is then kept instead. A wall clock that was set back is followed by
- * counting on from the last stamp.
+ * machines put up with; after an orderly end they do not, since the last stamp is then kept instead. Stamps that are ahead of the wall clock, after a kill or
+ * since it was set back, count on from the last until it has caught up. They need little room, COUNT_MS, so a process that is killed again and again is not
+ * AHEAD_MS further ahead each time.
  *
  * Devices that know the time stamp what they send, and their stamps are taken in, so that an effect is above its cause. A device is trusted less than our own
  * wall clock (receive() says how far): its clock is a crystal, it may be wrong by years, and one device must not drag the stamps of all along.
@@ -30,6 +31,8 @@ export const DEVICE_AHEAD_MS = 5000;
 const DEVICE_LOGICAL_MAX = 0xff00n;
 /** With the time between checks, three tries before the bound is reached. */
 const RENEW_MS = 20_000;
+/** Room above the last stamp: 6.5 million while the wall clock is behind; renewed when half of it is used. */
+export const COUNT_MS = 100;
 const CHECK_MS = 5000;
 const LOGICAL_BITS = 16n;
 const LOGICAL_MAX = 0xffffn;
@@ -114,7 +117,7 @@ export class DurableStamps implements Stamps {
 
   /** Reserves anew. Rejects when the disk does; then the bound of before holds. */
   renew(): Promise<void> {
-    this.#renewing ??= this.#keep(this.#stamps.reserve(AHEAD_MS)).finally(() => {
+    this.#renewing ??= this.#keep(this.#above(AHEAD_MS, COUNT_MS)).finally(() => {
       this.#renewing = undefined;
     });
     return this.#renewing;
@@ -158,12 +161,19 @@ export class DurableStamps implements Stamps {
     this.#stamps.boundPersisted(bound);
   }
 
+  /** So far above the wall clock, and above the last stamp. */
+  #above(wallMs: number, countMs: number): bigint {
+    const ofWall = (wallOf(this.#options.clock) + BigInt(wallMs)) << LOGICAL_BITS;
+    const ofLast = this.#stamps.last() + (BigInt(countMs) << LOGICAL_BITS);
+    const bound = higher(ofWall, ofLast);
+    return bound > U64_MAX ? U64_MAX : bound;
+  }
+
   #arm(): Dispose {
     return this.#options.clock.alarm(
       CHECK_MS,
       () => {
-        const left = this.#bound - this.#stamps.reserve(0);
-        if (left < BigInt(RENEW_MS) << LOGICAL_BITS) this.renew().catch(this.#options.onError);
+        if (this.#bound < this.#above(RENEW_MS, COUNT_MS / 2)) this.renew().catch(this.#options.onError);
         this.#stop = this.#arm();
       },
       { background: true },
@@ -225,7 +235,6 @@ export function wallStampClock(clock: Clock, floor = 0n): StampClock {
     receive: (stamp) => {
       last = higher(last, stamp);
     },
-    reserve: (aheadMs) => higher(last, wallStamp()) + (BigInt(aheadMs) << LOGICAL_BITS),
     boundPersisted: (persisted) => {
       bound = persisted;
     },

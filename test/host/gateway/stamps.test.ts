@@ -1,7 +1,13 @@
 /** Stamps over kills, power cuts and wall clocks that are set, on simulated clock and disk. */
 import { describe, expect, test } from "vitest";
 import { createHybridClock } from "../../../host/core/hybrid-clock.ts";
-import { AHEAD_MS, DEVICE_AHEAD_MS, openStamps, wallStampClock } from "../../../host/gateway/stamps.ts";
+import {
+  AHEAD_MS,
+  COUNT_MS,
+  DEVICE_AHEAD_MS,
+  openStamps,
+  wallStampClock,
+} from "../../../host/gateway/stamps.ts";
 import { SimulatedClock } from "../../../host/world/clock.ts";
 import { SimulatedDisk } from "../../../host/world/disk.ts";
 import { seededRandom } from "../../../host/world/random.ts";
@@ -57,6 +63,42 @@ describe.each([
     // And goes on counting while the wall clock is behind.
     const counted = after.next();
     expect(after.next()).toBe(counted + 1n);
+  });
+
+  test("of a process that is killed again and again lead no further each time", async () => {
+    const world = new World(7, isCore);
+    let last = 0n;
+    for (let kill = 0; kill < 50; kill += 1) {
+      const stamps = await world.open();
+      for (let count = 0; count < 3; count += 1) {
+        const stamp = stamps.next();
+        expect(stamp).toBeGreaterThan(last);
+        last = stamp;
+      }
+      expect(ms(last) - world.clock.wallMs()).toBeLessThanOrEqual(AHEAD_MS + COUNT_MS);
+      await world.clock.advance(COUNT_MS);
+      world.disk.powerCut();
+    }
+    await world.clock.advance(AHEAD_MS);
+    const stamps = await world.open();
+    expect(ms(stamps.next()) - world.clock.wallMs()).toBeLessThanOrEqual(2 * COUNT_MS);
+  });
+
+  test("go on in millions while the wall clock stands an hour behind, renewed as they are used", async () => {
+    const world = new World(8, isCore);
+    (await world.open()).next();
+    world.disk.powerCut();
+    world.clock.setWallMs(world.clock.wallMs() - HOUR_MS);
+    const stamps = await world.open();
+    const operations = world.disk.operations;
+    await world.clock.advance(30 * 60_000);
+    expect(world.disk.operations).toBe(operations);
+    // A little more than half of the room, then as much again.
+    for (let half = 0; half < 2; half += 1) {
+      for (let count = 0; count < (COUNT_MS / 2 + 1) * 65_536; count += 1) stamps.next();
+      await world.clock.advance(6000);
+    }
+    expect(world.disk.operations).toBeGreaterThan(operations);
   });
 
   test("after an orderly end begin where they ended, not ahead of the wall clock", async () => {
