@@ -284,7 +284,8 @@ async function forwarderOptions(
 
 /** Gateways of one site are clients of one broker, which ends the connection of who has another's name. */
 function suffixOf({ cluster }: Config): string {
-  return cluster === undefined ? "" : `-${cluster.gateway}`;
+  // No site has a dot in its name.
+  return cluster === undefined ? "" : `.${cluster.gateway}`;
 }
 
 async function openBroker(

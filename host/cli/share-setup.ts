@@ -1,11 +1,22 @@
 /** A gateway's part in a site that several gateways share: its devices are those that the replicated store's roster gives it. */
+
+import type { KvClient } from "../cluster/client/kv-client.ts";
 import { openClient } from "../cluster/client/open-client.ts";
 import { DeviceOwnership } from "../cluster/ownership/device-ownership.ts";
+import { readRoster, rosterRange } from "../cluster/ownership/roster.ts";
 import type { Core } from "../core/core.ts";
 import type { DeviceShare, OpenShare } from "../gateway/shared-site.ts";
 import { systemRandom } from "../io/random.ts";
 import type { Clock, Logger, Meter } from "../io/seams.ts";
 import type { Config } from "./config.ts";
+
+/** For the store's word on who is left, when the gateway closes. */
+const LOOK_MS = 1_000;
+
+/** Before a site's keys in the store. */
+export function prefixOf(site: string): string {
+  return `sites/${site}`;
+}
 
 export interface ShareParts {
   readonly core: Core;
@@ -19,14 +30,14 @@ export function shareOf(
   cluster: NonNullable<Config["cluster"]>,
   { core, clock, logger, meter }: ShareParts,
 ): OpenShare {
-  return ({ devices, release }): DeviceShare => {
+  return ({ devices, local, release }): DeviceShare => {
     const { endpoints, gateway, weight, leaseSeconds } = cluster;
     const kv = openClient(endpoints);
     const ownership = new DeviceOwnership(
       { core, clock, random: systemRandom() },
       {
-        ...{ kv, id: gateway, weight, prefix: `sites/${site}`, leaseMs: leaseSeconds * 1000 },
-        ...{ devices, release, meter, name: "device-ownership" },
+        ...{ kv, id: gateway, weight, prefix: prefixOf(site), leaseMs: leaseSeconds * 1000 },
+        ...{ devices, local, release, meter, name: "device-ownership" },
       },
     );
     ownership.on("settled", ({ members, epoch }) =>
@@ -52,8 +63,25 @@ export function shareOf(
       },
       close: async () => {
         await ownership.close();
+        const isLast = await Promise.race([isEmpty(kv, site), patience(clock)]);
         kv.close();
+        return { isLast };
       },
     };
   };
+}
+
+/** No gateway of the site lives. */
+async function isEmpty(kv: KvClient, site: string): Promise<boolean> {
+  const prefix = prefixOf(site);
+  try {
+    return readRoster(prefix, await kv.range(rosterRange(prefix))).live.length === 0;
+  } catch {
+    // Who does not know says nothing.
+    return false;
+  }
+}
+
+function patience(clock: Clock): Promise<false> {
+  return new Promise((resolve) => clock.alarm(LOOK_MS, () => resolve(false)));
 }

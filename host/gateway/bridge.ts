@@ -7,7 +7,7 @@ import { wireErrorJson } from "../../protocols/error-json.ts";
 import type { Value } from "../../protocols/messages.generated.ts";
 import { ERRORS } from "../../protocols/table.ts";
 import { bridgeTopic } from "../../protocols/topic.ts";
-import type { Broker } from "../io/seams.ts";
+import type { Broker, Dispose } from "../io/seams.ts";
 import type { Audit } from "./access/audit.ts";
 import type { ErrorMonitor } from "./error-monitor.ts";
 import type { GatewayService } from "./service.ts";
@@ -26,7 +26,7 @@ export class Bridge {
   readonly #service: GatewayService;
   readonly #monitor: ErrorMonitor;
   readonly #audit: Pick<Audit, "add"> | undefined;
-  readonly #shared: Pick<SharedSite, "isShared" | "isSpokesman" | "serves">;
+  readonly #shared: Pick<SharedSite, "isShared" | "isSpokesman" | "isLast" | "serves">;
   #running = 0;
 
   constructor(options: {
@@ -35,7 +35,7 @@ export class Bridge {
     readonly service: GatewayService;
     readonly monitor: ErrorMonitor;
     readonly audit?: Pick<Audit, "add"> | undefined;
-    readonly shared: Pick<SharedSite, "isShared" | "isSpokesman" | "serves">;
+    readonly shared: Pick<SharedSite, "isShared" | "isSpokesman" | "isLast" | "serves">;
   }) {
     this.#shared = options.shared;
     this.#audit = options.audit;
@@ -107,16 +107,30 @@ export class Bridge {
     this.#retain("devices", JSON.stringify(devices));
   }
 
+  /**
+   * Every gateway's connection has a last will that says that the site is offline, and one may have just ended: who speaks for the site says that it is
+   * not.
+   */
+  watchState(): Promise<Dispose> {
+    return this.#broker.subscribe(bridgeStateTopic(this.#site), ({ payload }) => {
+      if (new TextDecoder().decode(payload.subarray(0, 16)) !== "online") this.#retain("state", "online");
+    });
+  }
+
   health(): void {
     this.#retain("health", JSON.stringify(this.#service.health()));
   }
 
+  /** The last gateway of a site says it, whoever spoke for the site. */
   offline(): void {
-    this.#retain("state", "offline");
+    if (this.#shared.isLast) this.#publish("state", "offline");
   }
 
   #retain(path: string, payload: string): void {
-    if (!this.#shared.isSpokesman) return;
+    if (this.#shared.isSpokesman) this.#publish(path, payload);
+  }
+
+  #publish(path: string, payload: string): void {
     this.#broker.publish(bridgeTopic(this.#site, path), payload, { retain: true, qos: 1 });
   }
 

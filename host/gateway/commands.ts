@@ -1,7 +1,7 @@
 /**
  * Commands: asked once, sent with one id until the device answers or the time is up. The id is what makes repeating safe: a
  * device answers an id it has seen from memory. Ids start above the highest in the log and above the seconds of the wall
- * clock, so that no gateway's life uses one again even if the log was lost.
+ * clock, so that no gateway's life uses one again even if the log was lost; or anywhere, where several gateways share a site: a device remembers eight.
  */
 import { errorCodeOf, TardigradeError } from "../../protocols/error.ts";
 import type { Command, CommandResult, Message, Value } from "../../protocols/messages.generated.ts";
@@ -27,6 +27,8 @@ export interface CommandsOptions {
   readonly onChange: (view: CommandView, offset: number) => void;
   /** Highest id in the log. */
   readonly lastId: number;
+  /** Where several gateways give ids to one device: begins at a random one, since clocks and logs of gateways are alike. */
+  readonly randomId?: number;
 }
 
 interface Outstanding {
@@ -47,7 +49,8 @@ export class Commands {
 
   constructor(options: CommandsOptions) {
     this.#options = options;
-    this.#lastId = Math.max(options.lastId, Math.floor(options.clock.wallMs() / 1000) % U32);
+    this.#lastId =
+      options.randomId ?? Math.max(options.lastId, Math.floor(options.clock.wallMs() / 1000) % U32);
   }
 
   /** Resolves when the device answered. Rejects with COMMAND_TIMEOUT, COMMAND_REJECTED, DEVICE_UNKNOWN, QUEUE_FULL, REQUEST_INVALID. */

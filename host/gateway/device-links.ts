@@ -73,6 +73,13 @@ export class DeviceLinks {
     link.open();
   }
 
+  /** One that came by add(). */
+  remove(device: string): void {
+    if (!this.isProxied(device)) return;
+    this.#links.get(device)?.close();
+    this.#links.delete(device);
+  }
+
   /** The gateway itself speaks for the device: whoever says to be it over MQTT is somebody else. */
   isProxied(device: string): boolean {
     const link = this.#links.get(device);

@@ -105,6 +105,7 @@ export function sessionOf(row: DeviceRow): Session {
   session.durableSeq = row.seq;
   session.helloBoot = row.helloBoot;
   session.uptimeUs = row.uptimeUs;
+  session.originMs = row.boots.find(({ boot }) => boot === row.helloBoot)?.originMs ?? 0;
   session.recentSessions.push(...row.recentSessions);
   return session;
 }
@@ -140,8 +141,9 @@ export function applyHelloRecord(
 }
 
 export function applyGap(row: DeviceRow, gap: Gap): void {
-  // Of several boots only the last one's bound is known.
-  row.counts.possibleGaps += gap.boot === gap.toBoot ? gap.to - gap.from + 1 : gap.to;
+  // Of several boots only the last one's bound is known. What another gateway of the site stored is no loss.
+  if (gap.reason !== "elsewhere")
+    row.counts.possibleGaps += gap.boot === gap.toBoot ? gap.to - gap.from + 1 : gap.to;
   if (gap.toBoot === row.boot && gap.to > row.seq) row.seq = gap.to;
 }
 

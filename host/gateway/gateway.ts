@@ -30,7 +30,7 @@ import { type Applied, Projection } from "./projection.ts";
 import { Proxies } from "./proxies.ts";
 import { serialLinks } from "./serial-links.ts";
 import { Service } from "./service-view.ts";
-import { Shadows } from "./shadows.ts";
+import { Shadows, sharedVersion } from "./shadows.ts";
 import { SharedSite } from "./shared-site.ts";
 import { type DurableStamps, openStamps, wallStampClock } from "./stamps.ts";
 import { StateTopics } from "./state-topics.ts";
@@ -152,6 +152,7 @@ class Running {
       row,
       send,
       isOpen: (device) => this.#ingest.sessions.get(device)?.open === true,
+      versionFloor: () => (this.#shared.isShared ? sharedVersion(clock.wallMs()) : 0),
     });
     this.#presence = new PresenceBoard({
       clock,
@@ -207,6 +208,7 @@ class Running {
       send: (device, message) => this.#send(device, message),
       isKnown: (device) => this.#projection.rows.has(device),
       onChange: (command, offset) => this.#events.emit({ type: "command", offset, command }),
+      ...(this.#options.share === undefined ? {} : { randomId: this.#options.random.u32() }),
       lastId: rows.reduce((highest, row) => Math.max(highest, row.lastCommandId), 0),
     });
     if (this.#options.forwarder !== undefined) {
@@ -265,8 +267,11 @@ class Running {
     for (const { device } of this.#options.serial?.links ?? []) this.#shared.keepLocal(device);
     this.#shared.open(this.#options.share, {
       ...{ clock, ingest: this.#ingest, presence: this.#presence, commands: this.#commands },
-      onGained: () => this.#announce(),
+      proxies: this.#proxies,
+      onGained: () => this.#bridge.announce(),
+      onReleased: (device) => this.#emitDevice(device, -1),
     });
+    if (this.#shared.isShared) this.#disposers.push(await this.#bridge.watchState());
     await this.#subscribe();
     this.#links.open();
     await this.#proxies.open(this.#options.sources ?? []);
@@ -366,10 +371,15 @@ class Running {
 
   #publishState(device: string): void {
     const row = this.#projection.rows.get(device);
-    if (row === undefined || !this.#shared.serves(device)) return;
+    // In a shared site what stands here may be older than what another gateway said, until the device has greeted.
+    if (row === undefined || (this.#shared.isShared && !this.#isHere(device))) return;
     const { broker, site } = this.#options;
     const json = stateJson(row, this.#presence.state(device));
     broker.publish(stateTopic(site, device), json, { retain: true, qos: 1 });
+  }
+
+  #isHere(device: string): boolean {
+    return this.#shared.serves(device) && this.#ingest.sessions.get(device)?.open === true;
   }
 
   #presenceChanged(device: string, state: string): void {

@@ -125,6 +125,14 @@ export class Ingest {
     this.#options.send(device, { kind: "helloRequest", code: ERRORS.DEVICE_ELSEWHERE.number });
   }
 
+  /** Devices that count against the limit: where others may have taken some over, those that are served. */
+  #held(): number {
+    if (!this.#options.isShared()) return this.sessions.size;
+    let open = 0;
+    for (const session of this.sessions.values()) if (session.open) open += 1;
+    return open;
+  }
+
   close(): void {
     this.#ackTimer?.();
     this.#ackTimer = undefined;
@@ -269,13 +277,14 @@ export class Ingest {
 
   #hello(device: string, hello: Hello, payload: Uint8Array): void {
     let session = this.sessions.get(device);
-    if (session === undefined && this.sessions.size >= this.#options.devicesMax) {
+    if (session === undefined && this.#held() >= this.#options.devicesMax) {
       const limit = this.#options.devicesMax;
       this.#refuse("DEVICE_LIMIT", device, `${device} is one too many: the gateway holds ${limit} devices.`);
       return this.#welcome(newSession(device), hello, "DEVICE_LIMIT");
     }
     session ??= newSession(device);
-    const verdict = judgeHello(session, hello, this.#options.isShared());
+    const wallMs = this.#options.clock.wallMs();
+    const verdict = judgeHello(session, hello, this.#options.isShared() ? { wallMs } : undefined);
     if (verdict.kind === "refuse") {
       const message = `${device} speaks protocol ${hello.major}.${hello.minor}; update the older side.`;
       this.#refuse("PROTOCOL_VERSION", device, message);
@@ -292,11 +301,12 @@ export class Ingest {
       this.#report("BOOT_STALE", device, message);
     }
     for (const gap of gaps) {
+      if (gap.reason === "elsewhere") continue;
       const upTo = gap.toBoot === gap.boot ? gap.to : `${gap.to} of boot ${gap.toBoot}`;
       const message = `${device} may have lost ${gap.from} of boot ${gap.boot} to ${upTo} (${gap.reason}).`;
       this.#report("POSSIBLE_GAP", device, message);
     }
-    applyHello(target, hello, verdict);
+    applyHello(target, hello, verdict, wallMs);
     this.sessions.set(device, target);
     this.#strangers.delete(device);
     this.#welcome(target, hello, undefined);

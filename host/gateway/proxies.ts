@@ -7,7 +7,7 @@ import type { ErrorMonitor } from "./error-monitor.ts";
 import type { Ingest } from "./ingest.ts";
 import type { PresenceBoard } from "./presence.ts";
 import { ProxyDevice } from "./proxy-device.ts";
-import type { ProxyHost, ProxySource } from "./proxy-port.ts";
+import type { ProxyHandlers, ProxyHost, ProxySource } from "./proxy-port.ts";
 import type { SharedSite } from "./shared-site.ts";
 
 export interface ProxiesOptions {
@@ -31,7 +31,7 @@ export interface ProxiesOptions {
 export class Proxies {
   readonly #options: ProxiesOptions;
   #sources: readonly ProxySource[] = [];
-  #count = 0;
+  readonly #devices = new Map<string, { readonly device: ProxyDevice; readonly handlers: ProxyHandlers }>();
 
   constructor(options: ProxiesOptions) {
     this.#options = options;
@@ -53,6 +53,20 @@ export class Proxies {
     }
   }
 
+  /** What it heard of the device goes to the log now. */
+  flush(id: string): void {
+    this.#devices.get(id)?.device.flush();
+  }
+
+  /** Another gateway speaks for it from now on. */
+  release(id: string): void {
+    const proxied = this.#devices.get(id);
+    if (proxied === undefined) return;
+    this.#devices.delete(id);
+    this.#options.links.remove(id);
+    proxied.handlers.onReleased?.();
+  }
+
   #host(): ProxyHost {
     const { site, broker, clock, random, monitor, meter, logger, links, ingest, presence, shared } =
       this.#options;
@@ -61,8 +75,11 @@ export class Proxies {
       serves: (id) => shared.serves(id),
       device: (id, handlers, { silenceMs, isLocal = false } = {}) => {
         checkDeviceId(id);
-        if (this.#count >= this.#options.devicesMax) {
-          throw new TardigradeError("DEVICE_LIMIT", `The gateway holds ${this.#count} devices already.`);
+        if (this.#devices.size >= this.#options.devicesMax) {
+          throw new TardigradeError(
+            "DEVICE_LIMIT",
+            `The gateway holds ${this.#devices.size} devices already.`,
+          );
         }
         const device = new ProxyDevice({
           ...{ device: id, handlers, clock, random, meter },
@@ -81,7 +98,7 @@ export class Proxies {
         });
         links.add(device);
         if (isLocal) shared.keepLocal(id);
-        this.#count += 1;
+        this.#devices.set(id, { device, handlers });
         if (silenceMs !== undefined) presence.setSilence(id, silenceMs);
         return device;
       },

@@ -129,6 +129,11 @@ export class ProxyDevice implements DeviceLink, ProxyPort {
     else this.#once("batch", BATCH_MS, () => this.#flushBatch());
   }
 
+  /** Sends what waits for more of its kind. */
+  flush(): void {
+    this.#flushBatch();
+  }
+
   report(entries: Readonly<Record<string, Value>>): void {
     const kept = Object.entries(entries).filter(([key, value]) => problemOf(key, value) === undefined);
     this.#reported = Object.fromEntries(kept.slice(0, LIMITS.SHADOW_ENTRIES_MAX));

@@ -34,6 +34,8 @@ export interface ProxyHandlers {
   /** Desired state to apply, again every few seconds until a report() matches it. */
   onDesired(entries: Readonly<Record<string, Value>>): void;
   /** Resolves with a result, or rejects with a TardigradeError (COMMAND_FAILED, ARGUMENT, COMMAND_UNKNOWN). */
+  /** Another gateway speaks for the device from now on; the port is dead. */
+  onReleased?(): void;
   onCommand(name: string, args: Readonly<Record<string, Value>>): Promise<Value | undefined>;
 }
 

@@ -20,7 +20,7 @@ import type { AlertView } from "./service.ts";
 
 export const RECORD_VERSION = 1;
 
-export const GAP_REASONS = ["power-cut", "missing", "adopted", "drop-overlap"] as const;
+export const GAP_REASONS = ["power-cut", "missing", "adopted", "drop-overlap", "elsewhere"] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 
 /** Messages that this gateway never stored: from `from` of `boot` up to `to` of `toBoot`, all of the boots between included. */

@@ -97,7 +97,7 @@ export class Service implements GatewayService {
   }
 
   health(): HealthView {
-    const { log, projection, monitor, forwarder, links } = this.#parts;
+    const { log, projection, monitor, forwarder, links, shared } = this.#parts;
     const full = log.state === "full";
     const checks = [
       { name: "log", ok: !full, detail: full ? "the disk is full" : `synced up to ${log.syncedEnd}` },
@@ -121,6 +121,15 @@ export class Service implements GatewayService {
         ok: !monitor.isRaised("forward"),
         detail: `${connected ? "connected" : "not connected"}, ${backlogBytes} bytes behind`,
       });
+    }
+    const sharing = shared.state();
+    if (sharing !== undefined) {
+      const { gateways, gateway, isSettled } = sharing;
+      const isMember = gateways.includes(gateway);
+      const detail = !isMember
+        ? "no lease of the cluster: no device is served"
+        : `${gateways.length} gateways share the devices${isSettled ? "" : "; a handover is under way"}`;
+      checks.push({ name: "cluster", ok: isMember, detail });
     }
     if (links.count > 0) {
       const { count, upCount } = links;

@@ -35,6 +35,8 @@ export interface Session {
   /** Boot of the newest hello, and the highest uptime heard in it. */
   helloBoot: number;
   uptimeUs: number;
+  /** When that boot began, by the wall clock at its newest hello. */
+  originMs: number;
   readonly recentSessions: number[];
   resendAskedMs: number;
   resendAskedSeq: number;
@@ -57,6 +59,7 @@ export function newSession(device: string): Session {
     open: false,
     helloBoot: 0,
     uptimeUs: 0,
+    originMs: 0,
     recentSessions: [],
     resendAskedMs: Number.NEGATIVE_INFINITY,
     resendAskedSeq: -1,
@@ -156,19 +159,23 @@ export type HelloVerdict =
       readonly gaps: readonly Gap[];
     };
 
-/** `isShared`: another gateway of the site may have stored what is not here. */
-export function judgeHello(session: Session, hello: Hello, isShared = false): HelloVerdict {
+/** Where several gateways share a site, another may have stored what is not here, and a device may have been erased meanwhile. */
+export interface Sharing {
+  readonly wallMs: number;
+}
+
+export function judgeHello(session: Session, hello: Hello, shared?: Sharing): HelloVerdict {
   if (hello.major !== PROTOCOL_MAJOR) return { kind: "refuse" };
   if (session.open && session.recentSessions.includes(hello.session)) return { kind: "repeat" };
   const { oldestBoot, oldestSeq } = hello;
   const before = { boot: oldestBoot, seq: Math.max(oldestSeq, 1) - 1 };
-  const replaced = isReplaced(session, hello);
+  const replaced = isReplaced(session, hello) || isAnotherLife(session, hello, shared);
   if (!session.known || replaced) {
     const gaps: Gap[] = [];
     // Nothing of this device is here, so its first message is as lost as its last.
     const lost = lostGap({ boot: 1, seq: 0 }, hello);
     if (lost !== undefined) gaps.push(lost);
-    if (before.seq > 0) gaps.push(gapTo(before, 1, "adopted"));
+    if (before.seq > 0) gaps.push(gapTo(before, 1, shared === undefined ? "adopted" : "elsewhere"));
     return { kind: "accept", ...before, replaced, gaps };
   }
   const gaps: Gap[] = [];
@@ -178,7 +185,7 @@ export function judgeHello(session: Session, hello: Hello, isShared = false): He
     return { kind: "accept", boot: session.boot, seq: session.seq, replaced, gaps };
   }
   const from = oldestBoot === session.boot ? session.seq + 1 : 1;
-  if (before.seq >= from) gaps.push(gapTo(before, from, isShared ? "adopted" : "missing"));
+  if (before.seq >= from) gaps.push(gapTo(before, from, shared === undefined ? "missing" : "elsewhere"));
   return { kind: "accept", ...before, replaced, gaps };
 }
 
@@ -190,6 +197,22 @@ function isReplaced(session: Session, hello: Hello): boolean {
   if (!session.known || session.recentSessions.includes(hello.session)) return false;
   if (hello.boot < session.helloBoot) return true;
   return hello.boot === session.helloBoot && hello.uptimeUs < session.uptimeUs;
+}
+
+/** Clocks of gateways and crystals of devices are not further apart than that, and no device boots twice as fast. */
+const ORIGIN_MS = 60_000;
+
+/** A boot of the same number that began at another time: the journal was erased while another gateway served the device. */
+function isAnotherLife(session: Session, hello: Hello, shared: Sharing | undefined): boolean {
+  if (shared === undefined || !session.known || session.originMs === 0) return false;
+  if (hello.boot !== session.helloBoot) return false;
+  if (session.recentSessions.includes(hello.session)) return false;
+  const strayMs = hello.uptimeUs / 1000 / 1000;
+  return Math.abs(originOf(hello, shared.wallMs) - session.originMs) > ORIGIN_MS + strayMs;
+}
+
+function originOf(hello: Hello, wallMs: number): number {
+  return wallMs - hello.uptimeUs / 1000;
 }
 
 /**
@@ -215,6 +238,7 @@ export function applyHello(
   session: Session,
   hello: Hello,
   verdict: Extract<HelloVerdict, { kind: "accept" }>,
+  wallMs: number,
 ): void {
   session.known = true;
   session.open = true;
@@ -227,6 +251,7 @@ export function applyHello(
       ? Math.max(session.uptimeUs, hello.uptimeUs)
       : hello.uptimeUs;
   session.helloBoot = hello.boot;
+  session.originMs = originOf(hello, wallMs);
   rememberSession(session.recentSessions, hello.session);
   session.resendAskedSeq = -1;
   session.helloWanted = false;

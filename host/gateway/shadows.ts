@@ -26,6 +26,11 @@ export interface ShadowsOptions {
   readonly send: (device: string, message: Message) => void;
   /** True when the device has a session, so that sending makes sense. */
   readonly isOpen: (device: string) => boolean;
+  /**
+   * Versions are above it: where another gateway may have set the device's state meanwhile, sharedVersion() of the wall clock, which this one has in common with it. 0 for
+   * one that is alone.
+   */
+  readonly versionFloor: () => number;
 }
 
 export class Shadows {
@@ -75,7 +80,7 @@ export class Shadows {
     const shadow: Shadow = {
       kind: "shadow",
       role: 0,
-      version: before.version + 1,
+      version: Math.max(before.version, row.reported.version, this.#options.versionFloor()) + 1,
       entries: Object.entries(entries).map(([key, value]) => ({ key, value })),
     };
     const offset = this.#options.ledger.append({ type: "desired", shadow }, { device });
@@ -194,3 +199,13 @@ export function problemOf(key: string, value: unknown): string | undefined {
   if (value.isWellFormed() && bytes(value) <= LIMITS.TEXT_VALUE_BYTES_MAX) return undefined;
   return `must be a text of at most ${LIMITS.TEXT_VALUE_BYTES_MAX} bytes of UTF-8`;
 }
+
+/** 2024-01-01, from which eighths of a second last in 32 bits until 2041. */
+const SHARED_EPOCH_MS = 1_704_067_200_000;
+
+/** The higher the later, at any gateway. */
+export function sharedVersion(wallMs: number): number {
+  return Math.min(Math.max(0, Math.floor((wallMs - SHARED_EPOCH_MS) / 125)), SHARED_VERSION_MAX);
+}
+/** Room for as many changes more. */
+const SHARED_VERSION_MAX = 0xf000_0000;

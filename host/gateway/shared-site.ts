@@ -13,6 +13,7 @@ import type { Clock, Dispose } from "../io/seams.ts";
 import type { Commands } from "./commands.ts";
 import type { Ingest } from "./ingest.ts";
 import type { PresenceBoard } from "./presence.ts";
+import type { Proxies } from "./proxies.ts";
 
 /** Decides. Asked for each message, so it answers at once. */
 export interface DeviceShare {
@@ -23,7 +24,10 @@ export interface DeviceShare {
   /** Devices may have come. */
   onGained(listener: () => void): Dispose;
   /** Lets go of all. */
-  close(): Promise<void>;
+  close(): Promise<{
+    /** No other gateway shares the site. */
+    readonly isLast: boolean;
+  }>;
 }
 
 export interface ShareState {
@@ -39,6 +43,8 @@ export interface ShareState {
 export interface ShareHost {
   /** Devices that are served now, or were. */
   readonly devices: () => Iterable<string>;
+  /** Those that only this gateway can reach. */
+  readonly local: () => Iterable<string>;
   /** They are served no more. Resolves when all is done for them. */
   readonly release: (devices: readonly string[]) => Promise<void>;
 }
@@ -50,7 +56,10 @@ export interface SharedSiteParts {
   readonly ingest: Pick<Ingest, "sessions" | "release" | "askHellos">;
   readonly presence: Pick<PresenceBoard, "leave">;
   readonly commands: Pick<Commands, "abandon">;
+  readonly proxies: Pick<Proxies, "flush" | "release">;
   readonly onGained: () => void;
+  /** The device is another's now. */
+  readonly onReleased: (device: string) => void;
 }
 
 /** The name under which one gateway speaks for the site. */
@@ -62,7 +71,7 @@ export class SharedSite {
   readonly #local = new Set<string>();
   #share: DeviceShare | undefined;
   #parts: SharedSiteParts | undefined;
-  #isLast = false;
+  #isLast = true;
 
   /** At a port of this machine: nobody else can serve it. */
   keepLocal(device: string): void {
@@ -74,9 +83,11 @@ export class SharedSite {
     this.#parts = parts;
     const share = openShare({
       devices: () => parts.ingest.sessions.keys(),
+      local: () => this.#local,
       release: (devices) => this.#release(devices.filter((device) => !this.#local.has(device))),
     });
     this.#share = share;
+    this.#isLast = false;
     share.onGained(() => {
       parts.ingest.askHellos((device) => this.serves(device));
       parts.onGained();
@@ -88,7 +99,11 @@ export class SharedSite {
   }
   /** Whether it speaks for the site on bridge/... */
   get isSpokesman(): boolean {
-    return this.#isLast || this.serves(SPOKESMAN);
+    return this.serves(SPOKESMAN);
+  }
+  /** Alone, or the last that closed. */
+  get isLast(): boolean {
+    return this.#isLast;
   }
 
   serves(device: string): boolean {
@@ -110,16 +125,14 @@ export class SharedSite {
   }
 
   async close(): Promise<void> {
-    const share = this.#share;
-    if (share === undefined) return;
-    // Who leaves nobody behind has the last word.
-    this.#isLast = share.state().gateways.length <= 1;
-    await share.close();
+    const closed = await this.#share?.close();
+    if (closed !== undefined) this.#isLast = closed.isLast;
   }
 
   async #release(devices: readonly string[]): Promise<void> {
-    const { clock, ingest, presence, commands } = this.#parts as SharedSiteParts;
+    const { clock, ingest, presence, commands, proxies, onReleased } = this.#parts as SharedSiteParts;
     for (const device of devices) {
+      proxies.flush(device);
       presence.leave(device);
       commands.abandon(device, elsewhere(device, this.#share?.owner(device)));
     }
@@ -127,7 +140,11 @@ export class SharedSite {
     const isPending = (device: string): boolean => (ingest.sessions.get(device)?.pendingCount ?? 0) > 0;
     while (devices.some(isPending) && clock.monotonicMs() < untilMs)
       await new Promise<void>((resolve) => clock.alarm(LOOK_MS, resolve));
-    for (const device of devices) ingest.release(device);
+    for (const device of devices) {
+      proxies.release(device);
+      ingest.release(device);
+      onReleased(device);
+    }
   }
 }
 

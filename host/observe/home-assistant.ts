@@ -32,6 +32,11 @@ export async function openHomeAssistant(options: HomeAssistantOptions): Promise<
     (glob) => new RegExp(`^${glob.replace(/[^a-z0-9*-]/g, "").replaceAll("*", ".*")}$`),
   );
   const publish = (id: string): void => {
+    if (!isOurs(service, id)) {
+      // Another gateway says what it is now; should it come back, what we said last stands no more.
+      published.delete(id);
+      return;
+    }
     const config = excluded.some((one) => one.test(id)) ? "" : configOf(options, id);
     if (config === undefined || published.get(id) === config) return;
     published.set(id, config);
@@ -54,6 +59,13 @@ export async function openHomeAssistant(options: HomeAssistantOptions): Promise<
     for (const dispose of disposers) dispose();
     changed.close();
   };
+}
+
+/** Of gateways that share a site one has heard the device. */
+function isOurs(service: Pick<GatewayService, "info" | "device">, id: string): boolean {
+  if (service.info().shared === undefined) return true;
+  const device = service.device(id);
+  return device !== undefined && device.servedBy === undefined && device.state !== "unknown";
 }
 
 function deviceOf(event: GatewayEvent): string | undefined {

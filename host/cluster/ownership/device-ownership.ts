@@ -27,6 +27,7 @@ import {
   isAdopted,
   isMemberId,
   isWeight,
+  LOCAL_MAX,
   type Member,
   memberKey,
   nextMembers,
@@ -56,6 +57,8 @@ export interface DeviceOwnershipOptions extends CommonOptions {
   readonly lookMs?: number;
   /** Devices that are served now: release() is told which of them go. */
   readonly devices?: () => Iterable<string>;
+  /** Devices that only this gateway can reach, such as those at its ports: no other owns them. 256 at most. */
+  readonly local?: () => Iterable<string>;
   /**
    * These are owned no more, and epoch() says so already. Resolves when nothing is done for them any more; others wait for it. After a rejection it is called again.
    */
@@ -92,6 +95,8 @@ interface Lease {
 const PREFIX_CHARS_MAX = 200;
 const RENEWALS = 4;
 const LOOKS_DURING_HANDOVER = 5;
+/** For the store's answers when a member leaves: its lease ends by itself. */
+const GOODBYE_MS = 2_000;
 const BACKOFF = { baseMs: 50, capMs: 2_000 } as const;
 
 /** Joins at once. Throws ARGUMENT. */
@@ -114,6 +119,9 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
   #differsMs: number | undefined;
   /** What release() still has to be told. */
   readonly #leaving = new Set<string>();
+  #releasing: Promise<void> | undefined;
+  /** Of the other members, by device. */
+  #locals: ReadonlyMap<string, string> = new Map();
   #isOpen = true;
   #wake: (() => void) | undefined;
   readonly #running: Promise<void>;
@@ -159,14 +167,14 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
    * 1,024 bytes.
    */
   epoch(device: string): number {
-    return this.#isBelieved ? this.#tenure.epoch(device) : 0;
+    return this.#isBelieved && !this.#locals.has(device) ? this.#tenure.epoch(device) : 0;
   }
   owns(device: string): boolean {
     return this.epoch(device) > 0;
   }
   /** Whose the device is by the last roster that was heard of, or will be when all have adopted it. Undefined while joining. */
   owner(device: string): string | undefined {
-    return this.#isBelieved ? this.#tenure.owner(device) : undefined;
+    return this.#isBelieved ? (this.#locals.get(device) ?? this.#tenure.owner(device)) : undefined;
   }
 
   on<Name extends keyof OwnershipEvents>(
@@ -176,14 +184,20 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
     return this.#reporter.on(event, listener);
   }
 
-  /** Owns nothing from now on. Resolves when release() did and the others know, or the store did not answer. */
+  /** Owns nothing from now on. Resolves when release() did, and the others know or the store has not answered for 2 s. */
   async close(): Promise<void> {
     if (this.#isOpen) {
       this.#isOpen = false;
       this.#letGo();
       this.#wake?.();
     }
-    await this.#running;
+    await this.#release().catch(() => undefined);
+    let forget: (() => void) | undefined;
+    const patience = new Promise<void>((resolve) => {
+      forget = this.#seams.clock.alarm(GOODBYE_MS, resolve);
+    });
+    await Promise.race([this.#running, patience]);
+    forget?.();
   }
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
@@ -225,14 +239,19 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
       return;
     }
     lease.revision = own.revision;
+    this.#locals = new Map(
+      view.live.flatMap(({ id, local }) =>
+        id === own.id ? [] : local.map((device) => [device, id] as const),
+      ),
+    );
     if (await this.#propose(view)) return;
     const { roster } = view;
     if (roster.revision !== this.#tenure.roster.revision) this.#adopt(view);
-    if (own.serving !== roster.revision) {
+    if (own.serving !== roster.revision || !isSame(own.local, this.#local())) {
       await this.#sayAdopted(lease);
       return;
     }
-    if (!this.#tenure.isSettled && isAdopted(view)) {
+    if (roster.revision > 0 && !this.#tenure.isSettled && isAdopted(view)) {
       this.#tenure.settle(view.revision);
       this.#reporter.tell("settled", { epoch: view.revision, members: roster.members }, "settled");
     }
@@ -245,12 +264,13 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
       // Its key would stand in the way until it ends by itself.
       await kv.revokeLease(this.#stale).catch(() => undefined);
       this.#stale = 0;
+      if (!this.#isOpen) return;
     }
     const sentMs = this.#nowMs;
     const lease = await kv.grantLease(this.#leaseMs);
     this.#stale = lease;
     if (!this.#isOpen) return;
-    const value = encodeMember(this.#weight, 0);
+    const value = encodeMember({ weight: this.#weight, serving: 0, local: this.#local() });
     const put = await kv.put(memberKey(this.#prefix, id), value, { lease, when: { revision: 0 } });
     if (!put.done) {
       throw new TardigradeError(
@@ -303,24 +323,47 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
     const { roster } = this.#tenure;
     await this.#release();
     if (this.#lease !== lease) return;
-    const value = encodeMember(this.#weight, roster.revision);
+    const value = encodeMember({
+      weight: this.#weight,
+      serving: roster.revision,
+      local: this.#local(),
+    });
     await this.#options.kv.put(memberKey(this.#prefix, this.#options.id), value, {
       lease: lease.id,
       when: { revision: lease.revision },
     });
   }
 
-  /** What devices() names and the tenure gives, whatever the clock says. */
+  /** What devices() names and the tenure gives, whatever the clock says. Never throws: to let go must not fail. */
   #served(): readonly string[] {
-    return [...(this.#options.devices?.() ?? [])].filter((device) => this.#tenure.epoch(device) > 0);
+    const served: string[] = [];
+    try {
+      for (const device of this.#options.devices?.() ?? [])
+        if (this.#tenure.epoch(device) > 0) served.push(device);
+    } catch (error) {
+      this.#reporter.tell("problem", { error: error as Error }, "problem");
+    }
+    return served;
   }
 
-  async #release(): Promise<void> {
-    if (this.#leaving.size === 0) return;
-    const devices = [...this.#leaving];
-    await this.#options.release?.(devices);
-    for (const device of devices) this.#leaving.delete(device);
-    this.#reporter.tell("released", { devices }, "released");
+  #local(): readonly string[] {
+    return [...new Set(this.#options.local?.() ?? [])].sort().slice(0, LOCAL_MAX);
+  }
+
+  /** One at a time; what comes meanwhile is told next. */
+  #release(): Promise<void> {
+    this.#releasing ??= this.#releaseAll().finally(() => {
+      this.#releasing = undefined;
+    });
+    return this.#releasing;
+  }
+  async #releaseAll(): Promise<void> {
+    while (this.#leaving.size > 0) {
+      const devices = [...this.#leaving];
+      await this.#options.release?.(devices);
+      for (const device of devices) this.#leaving.delete(device);
+      this.#reporter.tell("released", { devices }, "released");
+    }
   }
 
   // ---- the lease
@@ -374,6 +417,8 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
     this.#lease = undefined;
     this.#differsMs = undefined;
     this.#tenure.end();
+    // At once: the loop may wait for a store that does not answer. Where it fails the loop tries again.
+    this.#release().catch(() => undefined);
   }
 
   async #leave(): Promise<void> {
@@ -405,4 +450,8 @@ export class DeviceOwnership implements Observable<OwnershipEvents>, AsyncDispos
       };
     });
   }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, at) => one === b[at]);
 }

@@ -2,10 +2,11 @@
  * Who shares the devices, as it stands in the replicated store. Two kinds of keys, however many devices there are:
  *
  *   <prefix>/roster         {"members":[{"id":"attic","weight":1},{"id":"cellar","weight":2}]}
- *   <prefix>/members/<id>   {"weight":1,"serving":1207}       under the member's lease
+ *   <prefix>/members/<id>   {"weight":1,"serving":1207,"local":["at-my-port"]}       under the member's lease
  *
  * A roster is known by the store's revision at which it was put, so no two are ever taken for one another. It is changed by compare-and-set whenever the
  * members that live are others than it names. `serving` is the roster that a member has adopted: it serves nothing any more that this one gives to another.
+ * `local` are devices that only this member can reach, whatever the roster says.
  */
 import { TardigradeError } from "../../../protocols/error.ts";
 import type { KvItem } from "../kv/read.ts";
@@ -13,6 +14,9 @@ import type { KvItem } from "../kv/read.ts";
 /** Members of one roster. Its record stays within a value of the store. */
 export const MEMBERS_MAX = 256;
 export const WEIGHT_MAX = 1_000_000;
+/** Local devices of a member. */
+export const LOCAL_MAX = 256;
+const DEVICE_CHARS_MAX = 128;
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
 
 export interface Member {
@@ -30,6 +34,7 @@ export interface Roster {
 
 export interface LiveMember extends Member {
   readonly serving: number;
+  readonly local: readonly string[];
   readonly lease: number;
   readonly revision: number;
 }
@@ -65,8 +70,12 @@ export function rosterRange(prefix: string): { readonly from: string; readonly t
 export function encodeRoster(members: readonly Member[]): Uint8Array {
   return utf8.encode(JSON.stringify({ members: members.map(({ id, weight }) => ({ id, weight })) }));
 }
-export function encodeMember(weight: number, serving: number): Uint8Array {
-  return utf8.encode(JSON.stringify({ weight, serving }));
+export function encodeMember({
+  weight,
+  serving,
+  local,
+}: Pick<LiveMember, "weight" | "serving" | "local">): Uint8Array {
+  return utf8.encode(JSON.stringify({ weight, serving, local }));
 }
 
 /** Throws FORMAT_VERSION for a record that this version cannot read: who goes on without it might serve what another does. */
@@ -131,11 +140,19 @@ function membersOf(value: unknown): readonly Member[] | undefined {
   return isSound ? members.sort(byId) : undefined;
 }
 
-function memberOf(id: string, value: unknown): (Member & { readonly serving: number }) | undefined {
+function memberOf(
+  id: string,
+  value: unknown,
+): Pick<LiveMember, "id" | "weight" | "serving" | "local"> | undefined {
   if (!isMemberId(id) || !isRecord(value)) return undefined;
-  const { weight, serving } = value;
+  const { weight, serving, local = [] } = value;
   if (!isWeight(weight) || typeof serving !== "number" || !Number.isSafeInteger(serving)) return undefined;
-  return { id, weight, serving };
+  return isLocal(local) ? { id, weight, serving, local } : undefined;
+}
+
+function isLocal(value: unknown): value is readonly string[] {
+  const isDevice = (one: unknown): boolean => typeof one === "string" && one.length <= DEVICE_CHARS_MAX;
+  return Array.isArray(value) && value.length <= LOCAL_MAX && value.every(isDevice);
 }
 
 function unreadable(key: string): TardigradeError {

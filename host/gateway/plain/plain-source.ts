@@ -121,6 +121,7 @@ export class PlainSource implements ProxySource {
         {
           onDesired: (entries) => this.#desired(id, entries),
           onCommand: (command, args) => this.#command(id, command, args),
+          onReleased: () => this.#devices.delete(id),
         },
         // It speaks when it likes; its last will is the judge.
         { silenceMs: Number.POSITIVE_INFINITY },

@@ -54,7 +54,7 @@ const drop = (from: number, seq: number, boot = 1): Drop => ({
 
 function greet(session: Session, message: Hello): ReturnType<typeof judgeHello> {
   const verdict = judgeHello(session, message);
-  if (verdict.kind === "accept") applyHello(session, message, verdict);
+  if (verdict.kind === "accept") applyHello(session, message, verdict, 0);
   return verdict;
 }
 /** Greeted, with messages up to `seq` of boot 1 accepted. */
@@ -177,8 +177,8 @@ describe("hellos", () => {
   });
 
   test("where gateways share a site, another may have stored it", () => {
-    const verdict = judgeHello(at(5), hello({ uptimeUs: 9000, oldestSeq: 9 }), true);
-    expect(verdict).toMatchObject({ seq: 8, gaps: [{ from: 6, to: 8, reason: "adopted" }] });
+    const verdict = judgeHello(at(5), hello({ uptimeUs: 9000, oldestSeq: 9 }), { wallMs: 9 });
+    expect(verdict).toMatchObject({ seq: 8, gaps: [{ from: 6, to: 8, reason: "elsewhere" }] });
   });
 
   test("a warm reset drains the older boot first", () => {

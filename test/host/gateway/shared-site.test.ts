@@ -1,6 +1,9 @@
 /** Two gateways at one broker, in virtual time. Who has what is said by hand here; the replicated store says it in shared-site-processes.test.ts. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Gateway, openGateway } from "../../../host/gateway/gateway.ts";
+import { FAMILY_RULES } from "../../../host/gateway/plain/families.ts";
+import { PlainSource } from "../../../host/gateway/plain/plain-source.ts";
+import { ruleDecoder } from "../../../host/gateway/plain/rule.ts";
 import type { DeviceShare, OpenShare, ShareHost } from "../../../host/gateway/shared-site.ts";
 import { memoryState } from "../../../host/store/memory-state.ts";
 import { SimulatedDisk } from "../../../host/world/disk.ts";
@@ -29,6 +32,7 @@ class Table {
           for (const name of own) this.#owners.delete(name);
           await host.release(own);
           this.#hosts.delete(gateway);
+          return { isLast: this.#hosts.size === 0 };
         },
       };
     };
@@ -149,6 +153,162 @@ describe("a device", () => {
   });
 });
 
+describe("what one gateway knows and another does not", () => {
+  const greeted = async (id: string, to: string) => {
+    const device = await world.device(id);
+    await table.give([id], to);
+    device.connect();
+    await world.clock.advance(100);
+    return device;
+  };
+  const move = async (names: readonly string[], to: string) => {
+    await world.settle(table.give(names, to));
+    await world.clock.advance(1_500);
+  };
+
+  test("a desired state is above what the device has applied elsewhere", async () => {
+    const one = await greeted("one", "attic");
+    for (let level = 1; level <= 5; level += 1) await world.settle(attic.setDesired("one", { level }));
+    await world.clock.advance(500);
+    const applied = one.desired?.version as number;
+    await move(["one"], "barn");
+    // Before the device has said what it has.
+    const { version } = await world.settle(barn.setDesired("one", { level: 99 }));
+    one.report();
+    await world.clock.advance(500);
+    expect(version).toBeGreaterThan(applied);
+    expect(one.desired).toMatchObject({ version, entries: [{ key: "level", value: 99 }] });
+  });
+
+  test("commands of two gateways have different ids", async () => {
+    const ran: number[] = [];
+    const one = await world.device("one", {
+      commands: {
+        blink: ({ id }) => {
+          ran.push(id);
+          return { code: 0 };
+        },
+      },
+    });
+    await table.give(["one"], "attic");
+    one.connect();
+    await world.clock.advance(100);
+    await world.settle(attic.command("one", { name: "blink" }));
+    await move(["one"], "barn");
+    await world.settle(barn.command("one", { name: "blink" }));
+    expect(new Set(ran).size).toBe(2);
+  });
+
+  test("a device that was erased elsewhere is a new one, though its boot has the same number", async () => {
+    const one = await greeted("one", "attic");
+    for (let at = 0; at < 50; at += 1) one.telemetry([at]);
+    await world.clock.advance(2_000);
+    await move(["one"], "barn");
+    await world.clock.advance(120_000);
+    one.disconnect();
+    one.reflash();
+    await world.clock.advance(180_000);
+    one.connect();
+    for (let at = 0; at < 3; at += 1) one.telemetry([at]);
+    await world.clock.advance(1_000);
+    one.disconnect();
+    for (let at = 0; at < 5; at += 1) one.telemetry([at]);
+    await move(["one"], "attic");
+    one.connect();
+    await world.clock.advance(2_000);
+    expect([one.held, messagesOf(attic, "one"), messagesOf(barn, "one")]).toEqual([0, 55, 3]);
+  });
+
+  test("the retained state is not set back by one that served it long ago", async () => {
+    const one = await greeted("one", "attic");
+    one.telemetry([2]);
+    await world.clock.advance(1_000);
+    await move(["one"], "barn");
+    one.telemetry([500]);
+    await world.clock.advance(1_000);
+    one.disconnect();
+    await move(["one"], "attic");
+    const state = () => world.json(`tardi/${SITE}/one`) as { metrics: { temperature: { value: number } } };
+    expect(state().metrics.temperature.value).toBe(500);
+    one.connect();
+    one.telemetry([7]);
+    await world.clock.advance(1_000);
+    expect(state().metrics.temperature.value).toBe(7);
+  });
+
+  test("what was stored elsewhere is neither a loss nor an error", async () => {
+    const one = await greeted("one", "attic");
+    for (const to of ["barn", "attic", "barn"]) {
+      one.telemetry([1]);
+      one.telemetry([2]);
+      await world.clock.advance(500);
+      await move(["one"], to);
+    }
+    for (const gateway of [attic, barn]) {
+      expect(gateway.device("one")?.counts.possibleGaps).toBe(0);
+      expect(gateway.errors()).toEqual([]);
+    }
+  });
+
+  test("devices that left do not count against the limit", async () => {
+    await world.settle(barn.close());
+    barn = await world.settle(
+      openGateway({
+        ...{ site: SITE, disk: barnDisk.mount(), clock: world.clock, random: world.random.fork("barn 2") },
+        ...{ broker: world.broker, state: memoryState(), meter: new RecordingMeter(), logger: quietLogger },
+        ...{ log: { segmentBytes: 64 * 1024 }, share: table.shareOf("barn"), limits: { devicesMax: 2 } },
+      }),
+    );
+    for (const id of ["one", "two", "three"]) {
+      const device = await greeted(id, "barn");
+      expect(device.open).toBe(true);
+      await move([id], "attic");
+    }
+  });
+
+  test("a plain device is let go of, and heard anew when it comes back", async () => {
+    const sources = () => [new PlainSource([ruleDecoder(FAMILY_RULES.tasmota)])];
+    await world.settle(attic.close());
+    await world.settle(barn.close());
+    const open = (gateway: string, disk: SimulatedDisk) =>
+      world.settle(
+        openGateway({
+          ...{ site: SITE, disk: disk.mount(), clock: world.clock, random: world.random.fork(gateway) },
+          ...{ broker: world.broker, state: memoryState(), meter: new RecordingMeter(), logger: quietLogger },
+          ...{ log: { segmentBytes: 64 * 1024 }, share: table.shareOf(gateway), sources: sources() },
+        }),
+      );
+    attic = await open("attic", world.disk);
+    barn = await open("barn", barnDisk);
+    const lamp = world.broker.connect({ clientId: "lamp" });
+    const asked: string[] = [];
+    await lamp.subscribe("cmnd/Lamp/#", ({ topic, payload }) => {
+      asked.push(`${topic} ${new TextDecoder().decode(payload)}`);
+    });
+    const says = (power: string) => lamp.publish("stat/Lamp/RESULT", JSON.stringify({ POWER1: power }));
+    await table.give(["tasmota-lamp"], "attic");
+    says("OFF");
+    await world.clock.advance(500);
+    await world.settle(attic.setDesired("tasmota-lamp", { power1: true }));
+    await world.clock.advance(500);
+    expect(asked.length).toBeGreaterThan(0);
+    // It never did it, and the gateway that asks for it has it no more.
+    await move(["tasmota-lamp"], "barn");
+    asked.length = 0;
+    await world.clock.advance(30_000);
+    expect(asked).toEqual([]);
+    says("ON");
+    await world.clock.advance(500);
+    expect(barn.device("tasmota-lamp")?.state).toBe("online");
+    await move(["tasmota-lamp"], "attic");
+    says("ON");
+    await world.clock.advance(500);
+    await world.settle(attic.setDesired("tasmota-lamp", { power1: false }));
+    await world.clock.advance(500);
+    expect(asked.at(-1)).toMatch(/OFF/);
+  });
+});
+
 describe("who asks", () => {
   test("is told where the device is", async () => {
     const one = await world.device("one", { commands: { blink: () => ({ code: 0 }) } });
@@ -212,6 +372,12 @@ test("the one that goes leaves what others say alone; the last says that the sit
   expect(world.text(`tardi/${SITE}/bridge/state`)).toBe("online");
   expect(world.text(`tardi/${SITE}/one/availability`)).toBe("online");
   await table.give(["one", "bridge"], "barn");
+  // The will of the gateway that went, or of any other.
+  world.broker
+    .connect({ clientId: "will" })
+    .publish(`tardi/${SITE}/bridge/state`, "offline", { retain: true });
+  await world.clock.advance(100);
+  expect(world.text(`tardi/${SITE}/bridge/state`)).toBe("online");
   await world.settle(barn.close());
   expect(world.text(`tardi/${SITE}/bridge/state`)).toBe("offline");
 });

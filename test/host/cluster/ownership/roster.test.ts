@@ -20,7 +20,7 @@ const item = (key: string, value: Uint8Array, revision: number, lease = 0): KvIt
   ...{ key, value, createRevision: revision, modRevision: revision, version: 1, lease },
 });
 const live = (id: string, more: Partial<LiveMember> = {}): LiveMember => ({
-  ...{ id, weight: 1, serving: 0, lease: 1, revision: 1, ...more },
+  ...{ id, weight: 1, serving: 0, local: [], lease: 1, revision: 1, ...more },
 });
 const view = (members: readonly string[], those: readonly LiveMember[]): RosterView => ({
   roster: { members: members.map((id) => ({ id, weight: 1 })), revision: 9 },
@@ -35,16 +35,16 @@ describe("records", () => {
       { id: "a", weight: 1 },
     ];
     const items = [
-      item(memberKey("site", "b"), encodeMember(2.5, 7), 8, 3),
-      item(memberKey("site", "a"), encodeMember(1, 0), 4, 2),
+      item(memberKey("site", "b"), encodeMember({ weight: 2.5, serving: 7, local: ["uno"] }), 8, 3),
+      item(memberKey("site", "a"), encodeMember({ weight: 1, serving: 0, local: [] }), 4, 2),
       item(rosterKey("site"), encodeRoster(members), 7),
       item("site/of/others", utf8.encode("?"), 5),
     ];
     expect(readRoster("site", { items, revision: 9 })).toEqual({
       roster: { members: [members[1], members[0]], revision: 7 },
       live: [
-        { id: "a", weight: 1, serving: 0, lease: 2, revision: 4 },
-        { id: "b", weight: 2.5, serving: 7, lease: 3, revision: 8 },
+        { id: "a", weight: 1, serving: 0, local: [], lease: 2, revision: 4 },
+        { id: "b", weight: 2.5, serving: 7, local: ["uno"], lease: 3, revision: 8 },
       ],
       revision: 9,
     });
@@ -61,6 +61,7 @@ describe("records", () => {
     ["an id that is none", rosterKey("s"), '{"members":[{"id":"a/b","weight":1}]}'],
     ["a list", memberKey("s", "a"), "[]"],
     ["a fraction of a revision", memberKey("s", "a"), '{"weight":1,"serving":1.5}'],
+    ["a local device that is none", memberKey("s", "a"), '{"weight":1,"serving":1,"local":[7]}'],
     ["a weight without end", memberKey("s", "a"), '{"weight":1e9,"serving":1}'],
     ["a key that names nobody", memberKey("s", "a/b"), '{"weight":1,"serving":1}'],
   ])("%s is refused by name", (_, key, text) => {
