@@ -31,7 +31,7 @@ export function Device({ id }: { readonly id: string }) {
   return (
     <>
       <h1>
-        {id} <StateMark state={device.state} />
+        {id} <StateMark state={device.state} servedBy={device.servedBy} />
       </h1>
       <Facts device={device} />
       <Readings key={id} device={device} />

@@ -185,12 +185,12 @@ function Spacer({ rows }: { readonly rows: number }) {
 
 function Row({ device, index }: { readonly device: DeviceSummary; readonly index: number }) {
   const { model } = useStore();
-  const { id, state, app, version, board, metrics, lastSeenMs, counts } = device;
+  const { id, state, servedBy, app, version, board, metrics, lastSeenMs, counts } = device;
   const shown = metrics.filter(({ value }) => value !== undefined).slice(0, 3);
   return (
     <tr aria-rowindex={index} data-device={id}>
       <td class="state">
-        <StateMark state={state} />
+        <StateMark state={state} servedBy={servedBy} />
       </td>
       <td class="id">
         <a href={`#/device/${id}`}>{id}</a>

@@ -2,11 +2,19 @@
 import type { ComponentChildren } from "preact";
 
 /** State in words and a shape; the colour only repeats them. */
-export function StateMark({ state }: { readonly state: string }) {
+/** `servedBy`: another gateway of the site knows the state. */
+export function StateMark({
+  state,
+  servedBy,
+}: {
+  readonly state: string;
+  readonly servedBy?: string | undefined;
+}) {
   const shape = state === "online" ? "●" : state === "offline" ? "○" : "◌";
   return (
     <span class={`state ${state}`}>
-      <span aria-hidden="true">{shape}</span> <span class="word">{state}</span>
+      <span aria-hidden="true">{shape}</span>{" "}
+      <span class="word">{servedBy === undefined ? state : `at ${servedBy}`}</span>
     </span>
   );
 }
