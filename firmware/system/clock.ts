@@ -13,8 +13,10 @@ import { parseStamp, parseUint } from "./parse";
 import { STAMP_KEY } from "./tokens";
 
 const DRIFT_MS_MAX: u32 = 60_000;
-/** Of welcome and durableAck; nothing else that comes down has this key. */
+/** Of welcome and durableAck. */
 const WALL_KEY: u8 = 6;
+/** Beyond it, in some 4,000 years, what is told is no time, and there would be no room to count on. */
+const TOLD_MS_MAX: u64 = 1 << 47;
 const MS_BITS: u64 = 16;
 
 const hlc: usize = reserve(HLC_BYTES);
@@ -26,13 +28,25 @@ function wallMs(): u64 {
   return (originUs + hal_now_us()) / 1000;
 }
 
+/** Takes the gateway's wall clock from the parsed welcome or durableAck, if it is told. Only of a session that is ours: an old one tells an old time. */
+export function clockSet(): void {
+  const toldMs = parseUint(WALL_KEY);
+  if (toldMs != 0 && toldMs < TOLD_MS_MAX) originUs = toldMs * 1000 - hal_now_us();
+}
+
+/** And the stamp of that welcome, however far it leads: it is the gateway's own, and what we do from now on is above it. */
+export function clockWelcome(): void {
+  clockSet();
+  const ms = parseStamp() >> MS_BITS;
+  if (originUs != 0 && ms < TOLD_MS_MAX) hlcReceive(hlc, ms, parseStamp());
+}
+
 /**
- * Takes in what the parsed message says of the time, if anything: the gateway's wall clock, and its stamp. 0, or -CLOCK_DRIFT when the stamp is too far ahead. One whose
- * milliseconds are not above ours drags nothing along: after a wall clock that was set back, we and the gateway lead and count on alike.
+ * Takes in the stamp of the parsed command or shadow, once we know the time. 0, or -CLOCK_DRIFT when it is too far ahead. One whose milliseconds are not above
+ * ours drags nothing along: after a wall clock that was set back, we and the gateway lead and count on alike.
  */
 export function clockHear(): i32 {
-  const toldMs = parseUint(WALL_KEY);
-  if (toldMs != 0) originUs = toldMs * 1000 - hal_now_us();
+  if (originUs == 0) return 0;
   const stamp = parseStamp();
   const ms = stamp >> MS_BITS;
   return hlcReceive(hlc, ms > hlcLast(hlc) >> MS_BITS ? wallMs() : ms, stamp);

@@ -140,7 +140,7 @@ export function link_receive(length: i32): void {
 
 function dispatch(ptr: usize, length: i32): void {
   const kind = parse(ptr, length);
-  let status = kind < 0 ? kind : clockHear();
+  let status = kind;
   if (kind == <i32>KIND_DURABLE_ACK) {
     sessionAcknowledged(<u32>parseUint(1), <u32>parseUint(2), parseUint(3) != 0);
   } else if (kind == <i32>KIND_WELCOME) {
@@ -154,9 +154,13 @@ function dispatch(ptr: usize, length: i32): void {
   } else if (kind == <i32>KIND_HELLO_REQUEST) sessionHelloRequested();
   else if (kind == <i32>KIND_LINK_RECEIPT)
     linkReceipt(<u32>parseUint(1), <u32>parseUint(2), <u32>parseUint(3));
-  else if (kind == <i32>KIND_SHADOW && parseUint(1) == 0) applyShadow();
-  else if (kind == <i32>KIND_COMMAND) runCommand();
-  else if (kind >= 0) status = -MESSAGE_KIND;
+  else if (kind == <i32>KIND_SHADOW && parseUint(1) == 0) {
+    status = clockHear();
+    applyShadow();
+  } else if (kind == <i32>KIND_COMMAND) {
+    status = clockHear();
+    runCommand();
+  } else if (kind >= 0) status = -MESSAGE_KIND;
   if (status < 0) refuse(-status);
 }
 

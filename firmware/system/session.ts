@@ -19,7 +19,7 @@ import {
 import { BACKOFF_EXPONENTIAL, backoffUs, JITTER_EQUAL } from "../../assembly/resilience/retry";
 import { bootLossStated, bootLost, bootLostTo, bootNumber } from "./boot";
 import { buildEnd, buildStart, buildText, buildUint, built } from "./build";
-import { clockStamp } from "./clock";
+import { clockSet, clockStamp, clockWelcome } from "./clock";
 import { helloCommands } from "./commands";
 import { hal_capabilities, hal_identity, hal_now_us, hal_random, hal_reset_reason } from "./hal";
 import { linkReset, linkSend, linkSendControl } from "./link";
@@ -142,6 +142,7 @@ export function sessionWelcome(
   generation += 1;
   attempts = 0;
   resends = 0;
+  clockWelcome();
   window = flightMax < 1 ? 1 : flightMax;
   forget(ackBoot, ackSequence);
   outboxRewind();
@@ -154,7 +155,9 @@ export function sessionAcknowledged(ackBoot: u32, ackSequence: u32, resend: bool
     resends = 0;
     wakeAt = outboxInFlight() > 0 ? hal_now_us() + RESEND_US : NEVER;
   }
-  if (resend && state == OPEN) outboxRewind();
+  if (state != OPEN) return;
+  clockSet();
+  if (resend) outboxRewind();
 }
 
 /** A durable message of this boot proves that the gateway has recorded what the boot before it lost. */

@@ -191,7 +191,7 @@ export class Ingest {
     this.#options.monitor.report("CLOCK_DRIFT", {
       component: "ingest",
       device,
-      message: `${device} stamps ${aheadMs} ms ahead of this gateway's clock; its messages are kept, its stamps do not count. Was the gateway's clock set back, time mends it; else restart the device, which then asks for the time.`,
+      message: `${device} stamps ${aheadMs} ms ahead of this gateway's clock; its messages are kept, its stamps do not count. Was the gateway's clock set back, or did the device come from another gateway, time mends it; else restart the device, which then asks for the time.`,
       context: { aheadMs },
     });
   }

@@ -25,14 +25,18 @@ import type { Clock, Disk, DiskFile, Dispose } from "../io/seams.ts";
 import type { StampClock, Stamps } from "./ports.ts";
 
 export const AHEAD_MS = 30_000;
-/** How far ahead of our wall clock a device may be; well below what is left of the bound on disk when it is renewed. */
+/** How far ahead of our wall clock a device may be; well below what is left of the bound on disk while the wall clock leads. */
 export const DEVICE_AHEAD_MS = 5000;
-/** How far a device may raise the counter of milliseconds that are further ahead: 256 stamps of our own are left before it carries. */
+/** How far a device may raise the counter of milliseconds that are further ahead: 256 stamps are left before it carries. */
 const DEVICE_LOGICAL_MAX = 0xff00n;
+/** And beyond that, by each stamp: what an answer is above its command. */
+const DEVICE_STEP = 1n;
 /** With the time between checks, three tries before the bound is reached. */
 const RENEW_MS = 20_000;
-/** Room above the last stamp: 6.5 million while the wall clock is behind; renewed when half of it is used. */
-export const COUNT_MS = 100;
+/** Room above the last stamp: 13 million of our own while the wall clock is behind, 25,600 where devices raise the counter; renewed when half of it is used. */
+export const COUNT_MS = 200;
+/** Between two renewals that stamps themselves ask for. */
+const RENEW_AGAIN_MS = 20;
 const CHECK_MS = 5000;
 const LOGICAL_BITS = 16n;
 const LOGICAL_MAX = 0xffffn;
@@ -62,6 +66,9 @@ export class DurableStamps implements Stamps {
   readonly #stamps: StampClock;
   #sequence: number;
   #bound = 0n;
+  /** A stamp above it asks for a new bound. */
+  #renewAbove = U64_MAX;
+  #renewedMs = Number.NEGATIVE_INFINITY;
   #renewing: Promise<void> | undefined;
   #stop: Dispose;
   #isClosed = false;
@@ -79,7 +86,11 @@ export class DurableStamps implements Stamps {
 
   next(): bigint {
     try {
-      if (!this.#isClosed) return this.#stamps.tick();
+      if (!this.#isClosed) {
+        const stamp = this.#stamps.tick();
+        if (stamp > this.#renewAbove) this.#renewSoon();
+        return stamp;
+      }
     } catch (error) {
       if (!isTardigradeError(error) || error.code !== "CLOCK_DRIFT") throw error;
       this.renew().catch(this.#options.onError);
@@ -96,14 +107,14 @@ export class DurableStamps implements Stamps {
 
   /**
    * A stamp is taken in when its milliseconds are at most DEVICE_AHEAD_MS ahead of our wall clock, or not above those of our last stamp, which lead while a wall
-   * clock that was set back catches up. There a device may raise the counter only so far that 256 of its messages make a millisecond of lead, and
+   * clock that was set back catches up. There a device may raise the counter only so far that 128 messages make a millisecond of lead, and
    * time is faster than that. What is above the bound on disk is refused, whatever the wall clock says.
    */
   receive(stamp: bigint): boolean {
     const last = this.#stamps.last();
     if (stamp <= last) return true;
     const nearest = ((wallOf(this.#options.clock) + BigInt(DEVICE_AHEAD_MS)) << LOGICAL_BITS) | LOGICAL_MAX;
-    const counted = ((last >> LOGICAL_BITS) << LOGICAL_BITS) | DEVICE_LOGICAL_MAX;
+    const counted = higher(((last >> LOGICAL_BITS) << LOGICAL_BITS) | DEVICE_LOGICAL_MAX, last + DEVICE_STEP);
     if (stamp > higher(nearest, counted) || stamp > this.#bound) return false;
     try {
       this.#stamps.receive(stamp);
@@ -121,6 +132,14 @@ export class DurableStamps implements Stamps {
       this.#renewing = undefined;
     });
     return this.#renewing;
+  }
+
+  /** Before the next check, since stamps are given fast. */
+  #renewSoon(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#renewing !== undefined || nowMs - this.#renewedMs < RENEW_AGAIN_MS) return;
+    this.#renewedMs = nowMs;
+    this.renew().catch(this.#options.onError);
   }
 
   /** Keeps the last stamp, so that the next run need not begin ahead of the wall clock. */
@@ -158,6 +177,7 @@ export class DurableStamps implements Stamps {
     this.#isFileSpent = false;
     this.#sequence = sequence;
     this.#bound = bound;
+    this.#renewAbove = bound - ((BigInt(COUNT_MS) << LOGICAL_BITS) >> 1n);
     this.#stamps.boundPersisted(bound);
   }
 

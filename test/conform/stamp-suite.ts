@@ -62,6 +62,39 @@ export function stampSuite(suite: BoardSuite): void {
       expect(ms(stampsOf(await spoken(rig))[0])).toBeGreaterThanOrEqual(WALL_MS + HOUR_MS);
     });
 
+    test("the time is taken from the welcome of its session alone, and from no other message", async () => {
+      const rig = await start({ wallMs: 0 });
+      const { hello } = rig;
+      if (hello === undefined) throw new Error("it did not greet");
+      const welcome = {
+        kind: "welcome",
+        boot: 0,
+        seq: 0,
+        window: 8,
+        wallMs: WALL_MS,
+        hlc: stampAt(WALL_MS),
+      } as const;
+      rig.send({ ...welcome, session: hello.session ^ 1, code: 0 });
+      rig.send({ ...welcome, session: hello.session, code: ERRORS.DEVICE_LIMIT.number });
+      // What comes back from a line that echoes.
+      rig.send({ ...hello, oldestBoot: 7 });
+      rig.send({ kind: "event", boot: 1, seq: 1, uptimeUs: 1, name: "echo", severity: 0, value: 42 });
+      const answer = await rig.command("runs", {}, { hlc: stampAt(WALL_MS) });
+      expect(answer.hlc).toBeUndefined();
+      const spokenNow = await spoken(rig);
+      expect(spokenNow.map(({ hlc }) => hlc)).toEqual(spokenNow.map(() => undefined));
+      const drifts = rig.accepted.filter(
+        ({ kind, ...more }) => kind === "error" && "code" in more && more.code === ERRORS.CLOCK_DRIFT.number,
+      );
+      expect(drifts).toEqual([]);
+    });
+
+    test("the welcome's stamp counts, however far it leads the wall clock that it tells", async () => {
+      const lead = stampAt(WALL_MS + HOUR_MS, 5);
+      const rig = await start({ wallMs: WALL_MS, hlc: lead });
+      for (const stamp of stampsOf(await spoken(rig))) expect(stamp).toBeGreaterThan(lead);
+    });
+
     test("rise, and are above the stamps of welcome, command and shadow, though the wall clock is set back an hour", async () => {
       const rig = await start({ wallMs: WALL_MS, hlc: stampAt(WALL_MS + 30_000, 7) });
       const stamps = stampsOf(await spoken(rig));

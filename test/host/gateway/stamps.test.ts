@@ -101,6 +101,26 @@ describe.each([
     expect(world.disk.operations).toBeGreaterThan(operations);
   });
 
+  test("are renewed between the checks where they are given fast, and a device makes them dear", async () => {
+    const world = new World(9, isCore);
+    (await world.open()).next();
+    world.disk.powerCut();
+    world.clock.setWallMs(world.clock.wallMs() - HOUR_MS);
+    world.disk.syncMs = 20;
+    const opening = world.open();
+    await world.clock.advance(100);
+    const stamps = await opening;
+    // Fifty records a millisecond for five seconds, each of them after a stamp as high as a device may send.
+    for (let at = 0; at < 5_000; at += 1) {
+      for (let record = 0; record < 50; record += 1) {
+        stamps.receive(((stamps.last() >> 16n) << 16n) | 0xff00n);
+        stamps.next();
+      }
+      await world.clock.advance(1);
+    }
+    expect(ms(stamps.next()) - world.clock.wallMs()).toBeLessThanOrEqual(HOUR_MS + AHEAD_MS);
+  });
+
   test("after an orderly end begin where they ended, not ahead of the wall clock", async () => {
     const world = new World(2, isCore);
     const before = await world.open();
