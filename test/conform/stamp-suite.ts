@@ -74,7 +74,7 @@ export function stampSuite(suite: BoardSuite): void {
         wallMs: WALL_MS,
         hlc: stampAt(WALL_MS),
       } as const;
-      rig.send({ ...welcome, session: hello.session ^ 1, code: 0 });
+      rig.send({ ...welcome, session: (hello.session ^ 1) >>> 0, code: 0 });
       rig.send({ ...welcome, session: hello.session, code: ERRORS.DEVICE_LIMIT.number });
       // What comes back from a line that echoes.
       rig.send({ ...hello, oldestBoot: 7 });
